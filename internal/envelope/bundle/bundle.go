@@ -1,0 +1,128 @@
+// Package bundle is the Sigstore bundle, version 0.3, with a DSSE envelope: one
+// JSON blob that holds an in-toto statement, its signature and a hint at the
+// key. It is attached to its subject as an OCI referrer.
+//
+// The bundle is specified in
+// https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md and
+// https://github.com/sigstore/protobuf-specs; the envelope and the bytes that
+// are signed (PAE) in https://github.com/secure-systems-lab/dsse. A bundle for
+// an image has exactly one signature, without a key id.
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	pb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	pbdsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/signgate/signgate/internal/envelope"
+)
+
+// The names that the format fixes.
+const (
+	MediaType   = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	PayloadType = "application/vnd.in-toto+json"
+
+	ContentAnnotation       = "dev.sigstore.bundle.content"
+	PredicateTypeAnnotation = "dev.sigstore.bundle.predicateType"
+)
+
+// MaxBundle is the largest bundle that is read, in bytes.
+const MaxBundle = 16 << 20
+
+// ToSign returns the bytes to sign for a statement: its pre-authentication
+// encoding (DSSE protocol, section "Signature Definition").
+func ToSign(statement []byte) []byte { return dsse.PAE(PayloadType, statement) }
+
+// Seal returns the referrer that carries the statement of the given predicate
+// type and the signature sig over ToSign(statement) by the key with the
+// fingerprint.
+func Seal(statement, sig []byte, predicateType, fingerprint string) (envelope.Attachment, error) {
+	b := &pb.Bundle{
+		MediaType: MediaType,
+		VerificationMaterial: &pb.VerificationMaterial{
+			Content: &pb.VerificationMaterial_PublicKey{PublicKey: &common.PublicKeyIdentifier{Hint: Hint(fingerprint)}},
+		},
+		Content: &pb.Bundle_DsseEnvelope{DsseEnvelope: &pbdsse.Envelope{
+			Payload: statement, PayloadType: PayloadType, Signatures: []*pbdsse.Signature{{Sig: sig}},
+		}},
+	}
+	blob, err := protojson.Marshal(b)
+	if err != nil {
+		return envelope.Attachment{}, err
+	}
+	var compact bytes.Buffer // protojson varies its spaces from build to build
+	if err := json.Compact(&compact, blob); err != nil {
+		return envelope.Attachment{}, err
+	}
+	return envelope.Attachment{
+		Format: envelope.Bundle, MediaType: MediaType, Blob: compact.Bytes(),
+		Annotations: map[string]string{ContentAnnotation: "dsse-envelope", PredicateTypeAnnotation: predicateType},
+	}, nil
+}
+
+// Hint returns the key hint of a bundle: base64 of the SHA-256 of the public
+// key's PKIX DER encoding. It is never a reason to trust anything.
+func Hint(fingerprint string) string {
+	sum, err := hex.DecodeString(strings.TrimPrefix(fingerprint, "sha256:"))
+	if err != nil || len(sum) != sha256.Size {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+// Verify checks c with keys and returns what verified, and the statement that
+// was signed. The errors are refusals: "signature_malformed" when c is no such
+// bundle, "signature_invalid" when it verifies with no key.
+func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, []byte, error) {
+	env, err := open(c)
+	if err != nil {
+		return envelope.Verified{}, nil, err
+	}
+	key, alg, err := envelope.VerifyBytes(keys, dsse.PAE(env.PayloadType, env.Payload), env.Signatures[0].Sig)
+	if err != nil {
+		return envelope.Verified{}, nil, err
+	}
+	return envelope.Verified{Candidate: c, Key: key, Algorithm: alg}, env.Payload, nil
+}
+
+// open returns the envelope in c, unverified.
+func open(c envelope.Candidate) (*pbdsse.Envelope, error) {
+	if len(c.Blob) > MaxBundle {
+		return nil, envelope.Malformed(c, "it has %d bytes, more than %d", len(c.Blob), MaxBundle)
+	}
+	var b pb.Bundle
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(c.Blob, &b); err != nil {
+		return nil, envelope.Malformed(c, "%w", err)
+	}
+	env := b.GetDsseEnvelope()
+	switch {
+	case b.MediaType != MediaType:
+		return nil, envelope.Malformed(c, "its media type is %q", b.MediaType)
+	case env == nil:
+		return nil, envelope.Malformed(c, "it has no DSSE envelope")
+	case env.PayloadType != PayloadType:
+		return nil, envelope.Malformed(c, "its payload type is %q", env.PayloadType)
+	case len(env.Signatures) != 1 || env.Signatures[0] == nil || len(env.Signatures[0].Sig) == 0:
+		return nil, envelope.Malformed(c, "it has %d signatures, not one", len(env.Signatures))
+	}
+	return env, nil
+}
+
+// Unverified returns the statement in c without checking its signature, for
+// showing what is attached to an image. It proves nothing.
+func Unverified(c envelope.Candidate) ([]byte, error) {
+	env, err := open(c)
+	if err != nil {
+		return nil, err
+	}
+	return env.Payload, nil
+}

@@ -1,0 +1,133 @@
+// Package envelope is the vocabulary that the signature formats share.
+//
+// A format turns a subject and claims into bytes to sign (the payload), and a
+// payload and its signature into something that a registry stores (the
+// envelope). Reading goes the other way: a Candidate is what a registry
+// returned and proves nothing; a Verified holds only what a trusted key has
+// signed. The formats are in the packages below this one.
+package envelope
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"fmt"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/signer"
+)
+
+// Format is a signature format.
+type Format string
+
+// The formats of this build.
+const (
+	SimpleSigning Format = "simplesigning" // cosign's sha256-<hex>.sig tag
+	Bundle        Format = "bundle"        // Sigstore bundle v0.3 as an OCI referrer
+)
+
+// Formats returns all formats, in the order in which they are written.
+func Formats() []Format { return []Format{SimpleSigning, Bundle} }
+
+// SignaturePredicate is the predicate type of a signature in a bundle. An
+// attestation has another one and is never taken for a signature.
+const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
+
+// Attachment is an envelope on its way to a registry.
+type Attachment struct {
+	Format      Format
+	MediaType   string            // of the blob
+	Blob        []byte            // the payload, or the bundle with the payload inside
+	Annotations map[string]string // of the layer (simplesigning) or the manifest (bundle)
+}
+
+// Candidate is an envelope as a registry returned it. Nothing in it is
+// verified except that Blob has the digest that its manifest names.
+type Candidate struct {
+	Format    Format
+	Store     string // where it was found: "referrers", "fallback tag", "signature tag"
+	Manifest  string // the digest of the manifest that holds it
+	MediaType string // of the blob
+	Blob      []byte
+	Signature string // the signature annotation, base64 (simplesigning only)
+}
+
+// Key is a public key that evidence is checked against.
+type Key struct {
+	Name        string // what the user calls it: a file name, or a key's identity
+	Public      crypto.PublicKey
+	Fingerprint string // see signer.Fingerprint
+}
+
+// Verified is what a signature says, after it has verified with Key over the
+// exact bytes. Whether it says the right thing is for the gate to decide.
+type Verified struct {
+	Candidate
+	Key           Key
+	Algorithm     signer.Algorithm
+	SubjectDigest string            // the digest that was signed
+	Reference     string            // simplesigning's docker-reference; "" in a bundle
+	PredicateType string            // the bundle's predicate type; "" in simplesigning
+	Annotations   map[string]string // the signed annotations
+	Claims        *Claims           // nil when the signer made none
+}
+
+// AlgorithmFor returns the algorithm that the cosign formats use for keys of
+// pub's type: the hash of the curve for ECDSA, PKCS #1 v1.5 with SHA-256 for
+// RSA of any size.
+func AlgorithmFor(pub crypto.PublicKey) (signer.Algorithm, error) {
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		switch k.Curve.Params().BitSize {
+		case 256:
+			return signer.ECDSASHA256, nil
+		case 384:
+			return signer.ECDSASHA384, nil
+		case 521:
+			return signer.ECDSASHA512, nil
+		}
+	case *rsa.PublicKey:
+		return signer.RSAPKCS1SHA256, nil
+	case ed25519.PublicKey:
+		return signer.Ed25519, nil
+	}
+	return "", signer.CheckKey(pub)
+}
+
+// ReaderWarning returns the stock readers that cannot verify signatures of
+// pub's type, as a sentence, and "" for the types that all of them can.
+func ReaderWarning(pub crypto.PublicKey) string {
+	switch signer.KeyType(pub) {
+	case "P-384", "P-521":
+		return fmt.Sprintf("cosign verifies %s signatures only with --signature-digest-algorithm; P-256 is read everywhere", signer.KeyType(pub))
+	case "Ed25519":
+		return "cosign 3 and containers/image do not verify Ed25519 signatures of key files; P-256 is read everywhere"
+	}
+	return ""
+}
+
+// VerifyBytes checks sig over message with each key: with the algorithm of the
+// key's type, then, for P-384 and P-521, with SHA-256, which some writers use
+// (sigstore/cosign#5091). It returns the first key that verifies. When none
+// does, the error is a refusal ("signature_invalid").
+func VerifyBytes(keys []Key, message, sig []byte) (Key, signer.Algorithm, error) {
+	for _, k := range keys {
+		alg, err := AlgorithmFor(k.Public)
+		if err != nil {
+			continue // no key that signgate accepted gets here
+		}
+		for _, a := range []signer.Algorithm{alg, signer.ECDSASHA256} {
+			if a.Verify(k.Public, message, sig) == nil {
+				return k, a, nil
+			}
+		}
+	}
+	return Key{}, "", fault.Refusedf("signature_invalid", "", "the signature verifies with none of the %d keys", len(keys))
+}
+
+// Malformed returns the refusal of a candidate that is not what its format
+// asks for.
+func Malformed(c Candidate, format string, args ...any) error {
+	return fault.Refusedf("signature_malformed", "", "a %s signature in %s (%s) is malformed: %w", c.Format, c.Manifest, c.Store, fmt.Errorf(format, args...))
+}

@@ -1,0 +1,102 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The head of CK_FUNCTION_LIST (PKCS#11 2.40, pkcs11f.h): a version and then
+// the functions in their fixed order.
+struct function_list {
+	unsigned char version[2];
+	void *functions[44];
+};
+
+// The functions that signgate calls: Initialize, GetInfo, GetSlotList,
+// GetSlotInfo, GetTokenInfo, OpenSession, CloseSession, GetSessionInfo, Login,
+// GetAttributeValue, FindObjectsInit, FindObjects, FindObjectsFinal, SignInit,
+// Sign.
+static const int used[] = {0, 2, 4, 5, 6, 12, 13, 15, 18, 24, 26, 27, 28, 42, 43};
+
+enum { GOOD, NOT_LOADED, NO_SYMBOL, CALL_FAILED, NO_LIST, INCOMPLETE };
+
+// probe loads path with all its symbols and asks it for its function list. The
+// library stays loaded. On NOT_LOADED *text is the loader's message, to be
+// freed.
+static int probe(const char *path, char **text, unsigned long *rv) {
+	unsigned long (*get)(struct function_list **);
+	struct function_list *list = NULL;
+	size_t i;
+	void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (lib == NULL) {
+		const char *e = dlerror();
+		*text = strdup(e != NULL ? e : "unknown error of the loader");
+		return NOT_LOADED;
+	}
+	*(void **)&get = dlsym(lib, "C_GetFunctionList");
+	if (get == NULL) return NO_SYMBOL;
+	*rv = get(&list);
+	if (*rv != 0) return CALL_FAILED;
+	if (list == NULL) return NO_LIST;
+	for (i = 0; i < sizeof used / sizeof used[0]; i++)
+		if (list->functions[used[i]] == NULL) return INCOMPLETE;
+	return GOOD;
+}
+
+static int loadable(const char *lib) {
+	return dlopen(lib, RTLD_LAZY | RTLD_LOCAL) != NULL;
+}
+*/
+import "C"
+
+import (
+	"strings"
+	"unsafe"
+
+	"github.com/miekg/pkcs11"
+)
+
+// probe loads the module and checks everything that pkcs11.New takes for
+// granted and would crash on.
+func probe(path string) error {
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	var text *C.char
+	var rv C.ulong
+	const next = "give the path of the vendor's PKCS#11 library"
+	switch C.probe(name, &text, &rv) {
+	case C.NOT_LOADED:
+		defer C.free(unsafe.Pointer(text))
+		return notLoaded(path, C.GoString(text))
+	case C.NO_SYMBOL:
+		return unusable(path, next, "it has no function C_GetFunctionList, so it is not a PKCS#11 library")
+	case C.CALL_FAILED:
+		return unusable(path, "check the module's own configuration", "its C_GetFunctionList returned %s", rvName(pkcs11.Error(rv)))
+	case C.NO_LIST:
+		return unusable(path, next, "its C_GetFunctionList returned no list")
+	case C.INCOMPLETE:
+		return unusable(path, next, "its function list lacks functions that signing needs")
+	}
+	return nil
+}
+
+func notLoaded(path, text string) error {
+	if absent := missing(path); len(absent) > 0 {
+		return unusable(path, "add the packages that have them, or use the signgate container image",
+			"it needs %s, absent from this system (%s)", strings.Join(absent, ", "), text)
+	}
+	next := "check that the vendor's package is complete and made for this system"
+	if strings.Contains(text, "GLIBC_") {
+		next = "use a system with a newer glibc, or the vendor's package for this one"
+	}
+	return unusable(path, next, "%s", text)
+}
+
+func loadable(lib string) bool {
+	name := C.CString(lib)
+	defer C.free(unsafe.Pointer(name))
+	return C.loadable(name) != 0
+}

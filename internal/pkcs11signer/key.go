@@ -1,0 +1,157 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+import (
+	"context"
+	"crypto"
+	"time"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signgate/signgate/internal/signer"
+)
+
+// closeTime is how long Close waits for a module.
+const closeTime = 5 * time.Second
+
+// Open reaches the private key that the PKCS#11 URI names: it loads the module,
+// finds the token, logs in, finds the key and fetches its public half. Mistakes
+// in the URI and the options, a wrong PIN among them, are configuration faults;
+// a device that does not answer is undecided. Open makes one attempt and
+// presents the PIN once.
+func Open(ctx context.Context, uri string, opts Options) (*Key, error) {
+	u, err := ParseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	path, err := opts.modulePath(u)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := opts.pin(u)
+	if err != nil {
+		return nil, err
+	}
+	m, err := modules.load(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	k, err := m.open(ctx, u, pin)
+	if err != nil {
+		return nil, err
+	}
+	if k.warning != "" {
+		opts.warn(k.warning)
+	}
+	return &Key{k}, nil
+}
+
+// tokenKey is the backend of a Key.
+type tokenKey struct {
+	conn    *connection
+	id      string
+	public  crypto.PublicKey
+	warning string
+}
+
+func (m *module) open(ctx context.Context, u URI, pin string) (*tokenKey, error) {
+	return within(ctx, "opening the key "+u.String(), func() (*tokenKey, error) {
+		k, err := m.newKey(u, pin)
+		return k, explain(err, "the key "+u.String()+" cannot be opened")
+	}, func(k *tokenKey) { k.conn.pool.close() })
+}
+
+func (m *module) newKey(u URI, pin string) (*tokenKey, error) {
+	s, key, err := m.dial(u, pin)
+	if err != nil {
+		return nil, err
+	}
+	k, err := m.describe(s, key)
+	if err != nil {
+		m.hangUp(s)
+		return nil, err
+	}
+	size := poolSize(s.slot.token.MaxSessionCount)
+	if k.conn.always {
+		size = 1 // one PIN prompt at a time
+	}
+	k.conn.want, k.conn.pin = narrow(u, s.slot, key), pin
+	k.conn.pool = newPool(m.api, s, size)
+	return k, nil
+}
+
+// describe reads what does not change about the key.
+func (m *module) describe(s session, key object) (*tokenKey, error) {
+	v := view{m.api, s.handle}
+	public, err := v.publicKey(key, s.slot)
+	if err != nil {
+		return nil, err
+	}
+	always, err := v.truth(key.handle, pkcs11.CKA_ALWAYS_AUTHENTICATE)
+	if err != nil {
+		return nil, err
+	}
+	return &tokenKey{
+		conn:    &connection{module: m, always: always},
+		id:      identity(key.uri(s.slot)),
+		public:  public,
+		warning: pinWarning(s.slot),
+	}, nil
+}
+
+// narrow returns the URI that finds this token and this key again, in whatever
+// slot it comes back.
+func narrow(u URI, s slot, key object) URI {
+	n := key.uri(s)
+	n.Manufacturer, n.Model, n.SlotID = trim(s.token.ManufacturerID), trim(s.token.Model), u.SlotID
+	return n
+}
+
+// identity is the part of a key's URI that a new label does not change. A token
+// without a serial or a key without an id has only its label.
+func identity(u URI) string {
+	if u.Serial != "" {
+		u.Token = ""
+	}
+	if u.ID != "" {
+		u.Object = ""
+	}
+	return u.String()
+}
+
+// ID returns the token's serial and the key's id as a URI.
+func (k *tokenKey) ID() string { return k.id }
+
+// Public returns the public key.
+func (k *tokenKey) Public() crypto.PublicKey { return k.public }
+
+// Sign signs message with the token. When ctx ends first, the call into the
+// module is left behind, see the package comment.
+func (k *tokenKey) Sign(ctx context.Context, alg signer.Algorithm, message []byte) (signer.Signature, error) {
+	if !alg.Fits(k.public) {
+		return signer.Signature{}, signer.ErrUnsupported(k.id, alg, k.public)
+	}
+	mechanism, data := request(alg, k.public, message)
+	what := "signing with " + k.id
+	raw, err := within(ctx, what, func() ([]byte, error) { return k.conn.sign(ctx, mechanism, data) }, func([]byte) {})
+	if is(err, pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID) {
+		return signer.Signature{}, signer.ErrUnsupported(k.id, alg, k.public)
+	}
+	if err != nil {
+		return signer.Signature{}, explain(err, what+" failed")
+	}
+	sig, err := encode(k.public, raw)
+	return signer.Signature{Bytes: sig, KeyID: k.id, Algorithm: alg}, err
+}
+
+// Close gives the sessions back.
+func (k *tokenKey) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	_, err := within(ctx, "closing the sessions of "+k.id, func() (struct{}, error) {
+		k.conn.pool.close()
+		return struct{}{}, nil
+	}, func(struct{}) {})
+	return err
+}

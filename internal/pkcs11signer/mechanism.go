@@ -1,0 +1,57 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"encoding/asn1"
+	"math/big"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/signer"
+)
+
+// mechanismEdDSA is CKM_EDDSA of PKCS#11 3.0, which the binding does not have.
+const mechanismEdDSA = 0x1057
+
+// sha256Info is the DER of a DigestInfo for SHA-256 up to the digest (RFC 8017
+// section 9.2, note 1).
+const sha256Info = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+
+// request returns the mechanism and its input for a signature. Only the
+// mechanisms that nearly every module has are used, and they do not hash, so
+// everything that defines the signature is made here.
+func request(alg signer.Algorithm, pub crypto.PublicKey, message []byte) (uint, []byte) {
+	digest := alg.Digest(message)
+	switch alg {
+	case signer.Ed25519:
+		return mechanismEdDSA, message
+	case signer.RSAPKCS1SHA256:
+		return pkcs11.CKM_RSA_PKCS, append([]byte(sha256Info), digest...)
+	}
+	if k, ok := pub.(*ecdsa.PublicKey); ok {
+		// FIPS 186-5 section 6.4.1 takes the leftmost bits; not every
+		// module accepts more than that.
+		digest = digest[:min(len(digest), (k.Params().N.BitLen()+7)/8)]
+	}
+	return pkcs11.CKM_ECDSA, digest
+}
+
+// encode turns the token's answer into the encoding of the algorithm.
+func encode(pub crypto.PublicKey, raw []byte) ([]byte, error) {
+	k, ok := pub.(*ecdsa.PublicKey)
+	if !ok {
+		return raw, nil
+	}
+	half := len(raw) / 2
+	if len(raw) == 0 || len(raw)%2 != 0 || half > (k.Params().N.BitLen()+7)/8 {
+		return nil, fault.Undecidedf("pkcs11_device", "look for an update of the module",
+			"the token returned an ECDSA signature of %d bytes for a %s key", len(raw), signer.KeyType(pub))
+	}
+	return asn1.Marshal(struct{ R, S *big.Int }{
+		new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:]),
+	})
+}

@@ -1,0 +1,167 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+import (
+	"encoding/binary"
+	"regexp"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// view is what one session sees on a token.
+type view struct {
+	api     cryptoki
+	session pkcs11.SessionHandle
+}
+
+// object is a private key on the token.
+type object struct {
+	handle    pkcs11.ObjectHandle
+	id, label string // CKA_ID and CKA_LABEL as the token has them
+}
+
+// uri names the key on its token.
+func (o object) uri(s slot) URI {
+	u := s.uri()
+	u.ID, u.Object = o.id, trim(o.label)
+	return u
+}
+
+// privateKey returns the one private key that u names.
+func (v view) privateKey(s slot, u URI) (object, error) {
+	template := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY)}
+	narrow := template
+	if u.ID != "" {
+		narrow = append(narrow, pkcs11.NewAttribute(pkcs11.CKA_ID, u.ID))
+	}
+	keys, err := v.objects(narrow)
+	if err != nil {
+		return object{}, err
+	}
+	var found []object
+	for _, k := range keys {
+		if same(u.Object, k.label) {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return v.noKey(s, u, template)
+	}
+	return object{}, fault.Configf("pkcs11_key_ambiguous", "name one of them by its id in the key URI, or give each an id of its own with the vendor's tool",
+		"%d private keys of the token %s match %s: %s", len(found), s.uri(), u, candidates(found, s, u))
+}
+
+// noKey explains why no key was found, with the keys that there are.
+func (v view) noKey(s slot, u URI, template []*pkcs11.Attribute) (object, error) {
+	all, err := v.objects(template)
+	if err != nil {
+		return object{}, err
+	}
+	if len(all) == 0 {
+		return object{}, fault.Configf("pkcs11_key_not_found", "make a key on the token, or use the PIN of the user who may see it",
+			"the token %s shows no private key to this login", s.uri())
+	}
+	next := "name one of them in the key URI"
+	if plainHex.MatchString(u.ID) {
+		next += "; bytes of an id are written %01%02, not 0102"
+	}
+	return object{}, fault.Configf("pkcs11_key_not_found", next,
+		"no private key of the token %s matches %s; it has %s", s.uri(), u, candidates(all, s, u))
+}
+
+var plainHex = regexp.MustCompile(`^([0-9A-Fa-f]{2})+$`)
+
+func candidates(keys []object, s slot, u URI) string {
+	var uris []URI
+	for _, k := range keys {
+		c := k.uri(s)
+		c.SlotID, c.ModulePath = u.SlotID, u.ModulePath
+		uris = append(uris, c)
+	}
+	return list(uris)
+}
+
+// objects returns what matches the template with its id and label.
+func (v view) objects(template []*pkcs11.Attribute) ([]object, error) {
+	handles, err := v.find(template)
+	if err != nil {
+		return nil, err
+	}
+	var found []object
+	for _, h := range handles {
+		id, err := v.attribute(h, pkcs11.CKA_ID)
+		if err != nil {
+			return nil, err
+		}
+		label, err := v.attribute(h, pkcs11.CKA_LABEL)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, object{h, string(id), string(label)})
+	}
+	return found, nil
+}
+
+// find returns the handles of what matches the template.
+func (v view) find(template []*pkcs11.Attribute) (found []pkcs11.ObjectHandle, err error) {
+	const most = 10000
+	if err := v.api.FindObjectsInit(v.session, template); err != nil {
+		return nil, called("C_FindObjectsInit", err)
+	}
+	defer func() {
+		if e := v.api.FindObjectsFinal(v.session); err == nil {
+			err = called("C_FindObjectsFinal", e)
+		}
+	}()
+	for len(found) < most {
+		more, _, err := v.api.FindObjects(v.session, 100)
+		if err != nil {
+			return nil, called("C_FindObjects", err)
+		}
+		if len(more) == 0 {
+			return found, nil
+		}
+		found = append(found, more...)
+	}
+	return nil, fault.Undecidedf("pkcs11_device", "name the key by its id", "the token lists more than %d objects for one search", most)
+}
+
+// attribute reads one attribute; one that the object does not have, or does not
+// show, is empty. Attributes are read singly, because one that is unknown
+// spoils the answer for all.
+func (v view) attribute(h pkcs11.ObjectHandle, kind uint) ([]byte, error) {
+	got, err := v.api.GetAttributeValue(v.session, h, []*pkcs11.Attribute{pkcs11.NewAttribute(kind, nil)})
+	if is(err, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_SENSITIVE) {
+		return nil, nil
+	}
+	if err != nil || len(got) != 1 {
+		return nil, called("C_GetAttributeValue", err)
+	}
+	return got[0].Value, nil
+}
+
+// number reads an attribute that is a CK_ULONG.
+func (v view) number(h pkcs11.ObjectHandle, kind uint) (uint, error) {
+	value, err := v.attribute(h, kind)
+	switch {
+	case err != nil:
+		return 0, err
+	case len(value) == 8:
+		return uint(binary.NativeEndian.Uint64(value)), nil
+	case len(value) == 4:
+		return uint(binary.NativeEndian.Uint32(value)), nil
+	}
+	return 0, fault.Undecidedf("pkcs11_device", "look for an update of the module", "the token returned the attribute 0x%X with %d bytes, not as a number", kind, len(value))
+}
+
+// truth reads an attribute that is a CK_BBOOL; absent is false.
+func (v view) truth(h pkcs11.ObjectHandle, kind uint) (bool, error) {
+	value, err := v.attribute(h, kind)
+	return len(value) == 1 && value[0] != 0, err
+}

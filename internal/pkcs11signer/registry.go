@@ -1,0 +1,130 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+import (
+	"context"
+	"sync"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// modules holds each module of this process once, by its resolved path. It is
+// the only state outside values in this package: C_Initialize belongs to the
+// process, so a second caller must find what the first one did. Nothing leaves
+// it but a module that failed to start, since a module is never finalised.
+var modules = registry{entries: map[string]*entry{}}
+
+type registry struct {
+	mu      sync.Mutex
+	entries map[string]*entry
+}
+
+// entry is a module that is starting, or started once ready is closed.
+type entry struct {
+	ready  chan struct{}
+	module *module
+	err    error
+}
+
+// module is an initialised library.
+type module struct {
+	path string
+	api  cryptoki
+	info pkcs11.Info
+
+	mu       sync.Mutex        // held during each login, so that one PIN is never tried twice at a time
+	rejected map[attempt]error // the PINs that tokens rejected
+}
+
+// load returns the module at the resolved path and starts it when it is the
+// first to ask.
+func (r *registry) load(ctx context.Context, path string) (*module, error) {
+	r.mu.Lock()
+	e := r.entries[path]
+	if e == nil {
+		e = &entry{ready: make(chan struct{})}
+		r.entries[path] = e
+		go r.start(e, path)
+	}
+	r.mu.Unlock()
+	select {
+	case <-e.ready:
+		return e.module, e.err
+	case <-ctx.Done():
+		return nil, late(ctx, "loading the PKCS#11 module "+path)
+	}
+}
+
+func (r *registry) start(e *entry, path string) {
+	e.module, e.err = startModule(path)
+	if e.err != nil {
+		r.mu.Lock()
+		delete(r.entries, path)
+		r.mu.Unlock()
+	}
+	close(e.ready)
+}
+
+// startModule loads and initialises a library. One that is initialised already
+// belongs to somebody else in this process and is used as it is.
+func startModule(path string) (*module, error) {
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	if err := probe(path); err != nil {
+		return nil, err
+	}
+	lib := pkcs11.New(path)
+	if lib == nil {
+		return nil, unusable(path, "try again", "the library changed while it was loaded")
+	}
+	if err := lib.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+		return nil, fault.Undecidedf("pkcs11_device", "check the module's own configuration file, environment variables and connection",
+			"the PKCS#11 module %s does not start: %w", path, called("C_Initialize", err))
+	}
+	info, err := lib.GetInfo()
+	if err != nil {
+		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+path+" does not start")
+	}
+	return &module{path: path, api: lib, info: info, rejected: map[attempt]error{}}, nil
+}
+
+// within runs f in a goroutine of its own and waits for it as long as ctx
+// lasts. A call into a module cannot be interrupted, so f may go on afterwards;
+// abandon is then called with its result.
+func within[T any](ctx context.Context, what string, f func() (T, error), abandon func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var none T
+	if ctx.Err() != nil {
+		return none, late(ctx, what)
+	}
+	done := make(chan result)
+	go func() {
+		value, err := f()
+		select {
+		case done <- result{value, err}:
+		case <-ctx.Done():
+			if err == nil {
+				abandon(value)
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return none, late(ctx, what)
+	}
+}
+
+// late is the fault of a call that did not end in time.
+func late(ctx context.Context, what string) error {
+	return fault.Undecidedf("pkcs11_timeout", "check that the device is reachable, or raise the timeout input",
+		"%s did not finish in time: %w", what, ctx.Err())
+}

@@ -1,0 +1,150 @@
+//go:build linux && cgo
+
+package pkcs11signer
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/miekg/pkcs11"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// slot is a slot with the token that is in it.
+type slot struct {
+	id    uint
+	token pkcs11.TokenInfo
+}
+
+// uri names the token.
+func (s slot) uri() URI {
+	return URI{Token: trim(s.token.Label), Serial: trim(s.token.SerialNumber)}
+}
+
+// trim drops the padding of fixed-size text: spaces by the specification, and
+// the NULs of several modules.
+func trim(s string) string { return strings.TrimRight(s, " \x00") }
+
+// selectToken returns the one token that u names.
+func (m *module) selectToken(u URI) (slot, error) {
+	if !m.matchesLibrary(u) {
+		return slot{}, fault.Configf("pkcs11_token_not_found", "correct or leave out the library- attributes",
+			"the module %s is %q %s of %q, not the library that %s names", m.path, trim(m.info.LibraryDescription),
+			m.libraryVersion(), trim(m.info.ManufacturerID), u)
+	}
+	all, silent, err := m.tokens()
+	if err != nil {
+		return slot{}, explain(err, "the tokens of "+m.path+" cannot be listed")
+	}
+	var found []slot
+	for _, s := range all {
+		ok, err := m.matches(s, u)
+		if err != nil {
+			return slot{}, explain(err, "a slot of "+m.path+" cannot be read")
+		}
+		if ok {
+			found = append(found, s)
+		}
+	}
+	if len(found) != 1 {
+		return slot{}, m.noToken(u, all, found, silent)
+	}
+	return found[0], nil
+}
+
+// tokens lists the tokens that are there and initialised, and the error of the
+// last slot that did not answer.
+func (m *module) tokens() (all []slot, silent, err error) {
+	ids, err := m.api.GetSlotList(true)
+	if err != nil {
+		return nil, nil, called("C_GetSlotList", err)
+	}
+	for _, id := range ids {
+		info, err := m.api.GetTokenInfo(id)
+		if err != nil {
+			silent = called("C_GetTokenInfo", err)
+			continue
+		}
+		if info.Flags&pkcs11.CKF_TOKEN_INITIALIZED != 0 || trim(info.Label) != "" {
+			all = append(all, slot{id, info})
+		}
+	}
+	return all, silent, nil
+}
+
+func (m *module) libraryVersion() string {
+	return version(m.info.LibraryVersion.Major, m.info.LibraryVersion.Minor)
+}
+
+func (m *module) matchesLibrary(u URI) bool {
+	return same(u.LibraryManufacturer, m.info.ManufacturerID) &&
+		same(u.LibraryDescription, m.info.LibraryDescription) && same(u.LibraryVersion, m.libraryVersion())
+}
+
+func (m *module) matches(s slot, u URI) (bool, error) {
+	t := s.token
+	if !same(u.Token, t.Label) || !same(u.Serial, t.SerialNumber) || !same(u.Manufacturer, t.ManufacturerID) ||
+		!same(u.Model, t.Model) || !same(u.SlotID, strconv.FormatUint(uint64(s.id), 10)) {
+		return false, nil
+	}
+	if u.SlotManufacturer == "" && u.SlotDescription == "" {
+		return true, nil
+	}
+	info, err := m.api.GetSlotInfo(s.id)
+	return same(u.SlotManufacturer, info.ManufacturerID) && same(u.SlotDescription, info.SlotDescription), called("C_GetSlotInfo", err)
+}
+
+// same reports whether a selector was not given or equals the value.
+func same(want, have string) bool { return want == "" || trim(want) == trim(have) }
+
+// noToken explains why not exactly one token was found.
+func (m *module) noToken(u URI, all, found []slot, silent error) error {
+	switch {
+	case len(found) > 1:
+		return fault.Configf("pkcs11_token_ambiguous", "name one of them in the key URI by its serial, or by its slot-id when the serials are equal",
+			"%d tokens of %s match %s: %s", len(found), m.path, u, offers(found, u.ModulePath))
+	case silent != nil:
+		return fault.Transientf("pkcs11_device", "check the connection of the device",
+			"no token of %s matches %s, but a slot did not answer: %w", m.path, u, silent)
+	case len(all) > 0:
+		return fault.Configf("pkcs11_token_not_found", "name one of them in the key URI",
+			"no token of %s matches %s; it offers %s", m.path, u, offers(all, u.ModulePath))
+	case strings.Contains(m.info.LibraryDescription, "no connection"):
+		return fault.Configf("pkcs11_token_not_found", "check P11_KIT_SERVER_ADDRESS, that the socket exists and that this user owns it",
+			"%s offers no token, because it is not connected to a p11-kit server", m.path)
+	}
+	return fault.Configf("pkcs11_token_not_found", "check the module's own configuration file and environment variables, and that the device is connected",
+		"no token of %s matches %s; it offers none at all", m.path, u)
+}
+
+// offers lists tokens as URIs; equal ones get their slot-id.
+func offers(slots []slot, modulePath string) string {
+	count := map[URI]int{}
+	for _, s := range slots {
+		count[s.uri()]++
+	}
+	var uris []URI
+	for _, s := range slots {
+		u := s.uri()
+		if count[u] > 1 {
+			u.SlotID = strconv.FormatUint(uint64(s.id), 10)
+		}
+		u.ModulePath = modulePath
+		uris = append(uris, u)
+	}
+	return list(uris)
+}
+
+// list prints candidates, a screenful at most.
+func list(uris []URI) string {
+	const most = 10
+	var text []string
+	for _, u := range uris[:min(len(uris), most)] {
+		text = append(text, u.String())
+	}
+	if len(uris) > most {
+		text = append(text, "and "+strconv.Itoa(len(uris)-most)+" more")
+	}
+	return strings.Join(text, ", ")
+}

@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+)
+
+// The names of OCI 1.1 and of cosign's tag scheme.
+const (
+	emptyMediaType  = "application/vnd.oci.empty.v1+json"
+	configMediaType = "application/vnd.oci.image.config.v1+json"
+	createdName     = "org.opencontainers.image.created"
+)
+
+var emptyBlob = []byte("{}")
+
+// descriptor is an OCI content descriptor.
+type descriptor struct {
+	MediaType    string            `json:"mediaType"`
+	Digest       string            `json:"digest"`
+	Size         int64             `json:"size"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+}
+
+func describe(mediaType string, blob []byte) descriptor {
+	return descriptor{MediaType: mediaType, Digest: digestOf(blob), Size: int64(len(blob))}
+}
+
+// manifest is an image manifest as it is written and read here.
+type manifest struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType,omitempty"`
+	ArtifactType  string            `json:"artifactType,omitempty"`
+	Config        descriptor        `json:"config"`
+	Layers        []descriptor      `json:"layers"`
+	Subject       *descriptor       `json:"subject,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// SignatureTag returns the tag of a subject's simple signing manifest
+// (cosign SIGNATURE_SPEC.md, "Tag-based discovery").
+func SignatureTag(digest string) string { return FallbackTag(digest) + ".sig" }
+
+// FallbackTag returns the referrers tag of a subject (OCI distribution 1.1,
+// "Referrers Tag Schema").
+func FallbackTag(digest string) string { return strings.Replace(digest, ":", "-", 1) }
+
+// referrer returns the manifest of a bundle, and its descriptor for an index.
+func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor, []byte, error) {
+	annotations := map[string]string{createdName: now.UTC().Format(time.RFC3339)}
+	for k, v := range a.Annotations {
+		annotations[k] = v
+	}
+	m := manifest{
+		SchemaVersion: 2, MediaType: image.OCIManifest, ArtifactType: a.MediaType,
+		Config: describe(emptyMediaType, emptyBlob), Layers: []descriptor{describe(a.MediaType, a.Blob)},
+		Subject:     &descriptor{MediaType: s.MediaType, Digest: s.Digest, Size: s.Size},
+		Annotations: annotations,
+	}
+	body, err := json.Marshal(m, json.Deterministic(true))
+	d := describe(image.OCIManifest, body)
+	d.ArtifactType, d.Annotations = m.ArtifactType, annotations
+	return d, body, err
+}
+
+// isBundle reports whether a referrer may be a signature bundle. Registries
+// that do not know a referrer's artifact type leave it out or repeat the type
+// of its config. The annotation only spares the fetch of an attestation: what
+// a bundle is, its signed statement says.
+func (d descriptor) isBundle(predicateType string) bool {
+	switch d.ArtifactType {
+	case bundle.MediaType, "", emptyMediaType:
+		t := d.Annotations[bundle.PredicateTypeAnnotation]
+		return t == "" || t == predicateType
+	}
+	return false
+}
+
+// members are the members of a JSON object that is edited without knowing all
+// of it.
+type members map[string]jsontext.Value
+
+func parseMembers(body []byte) (members, error) {
+	var m members
+	return m, json.Unmarshal(body, &m)
+}
+
+func (m members) list(name string) ([]jsontext.Value, error) {
+	var list []jsontext.Value
+	if m[name] == nil {
+		return nil, nil
+	}
+	return list, json.Unmarshal(m[name], &list)
+}
+
+func (m members) set(name string, v any) error {
+	value, err := json.Marshal(v, json.Deterministic(true))
+	m[name] = value
+	return err
+}
+
+func malformed(repository, tag string, err error) error {
+	return fault.Refusedf("signature_malformed", "find out who wrote it, delete the tag and sign again",
+		"the manifest at %s:%s is malformed: %w", repository, tag, err)
+}

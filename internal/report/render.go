@@ -1,0 +1,156 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// JSON writes the report as indented JSON.
+func (r *Report) JSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+// Text writes the report for people.
+func (r *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	for _, s := range r.Subjects {
+		fmt.Fprintf(&b, "%s %s\n", mark(s.Outcome), s.label())
+		s.text(&b)
+	}
+	for _, t := range r.Trust {
+		fmt.Fprintf(&b, "trust: %s (sha256 %s)\n", t.Source, t.SHA256)
+	}
+	fmt.Fprintf(&b, "%s: %s\n", r.Command, r.verdict())
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s Subject) text(b *strings.Builder) {
+	if s.Signed+s.Existing > 0 {
+		fmt.Fprintf(b, "    signatures: %d new, %d already there\n", s.Signed, s.Existing)
+	}
+	for _, sig := range s.Signatures {
+		fmt.Fprintf(b, "    %s by %s (%s, %s)\n", sig.Format, sig.Key, sig.Fingerprint, sig.Store)
+	}
+	for _, f := range s.Findings {
+		if f.Outcome != "passed" {
+			fmt.Fprintf(b, "    %s %s: %s\n", f.Outcome, f.Code, f.sentence())
+		}
+	}
+	for _, i := range s.Ignored {
+		fmt.Fprintf(b, "    not counted: %s (%s)\n", i.Why, i.Code)
+	}
+	for _, k := range s.Skipped {
+		fmt.Fprintf(b, "    left out: %s, %s\n", k.Digest, k.Reason)
+	}
+}
+
+func (f Finding) sentence() string {
+	s := f.Check
+	if f.Tag != "" {
+		s += " for the tag " + f.Tag
+	}
+	s += ": " + f.Fact
+	if f.Next != "" {
+		s += "; " + f.Next
+	}
+	return s
+}
+
+// verdict is the run in one line.
+func (r *Report) verdict() string {
+	switch {
+	case !r.Passed():
+		return fmt.Sprintf("%s (exit code %d)", strings.ToUpper(r.Outcome), r.ExitCode)
+	case r.DryRun:
+		return "PASSED as a dry run: nothing was written"
+	case r.Proof == ProofStored:
+		return "PASSED: the signatures are in the registry (no trusted keys were given, so whose keys they are was not checked)"
+	}
+	return "PASSED: the required trusted keys have signed"
+}
+
+func mark(outcome string) string {
+	switch outcome {
+	case "passed":
+		return "✓"
+	case "refused":
+		return "✗"
+	}
+	return "?"
+}
+
+// Summary returns the report as sections of Markdown: the verdict, a table of
+// images, then what failed and the warnings.
+func (r *Report) Summary() []string {
+	sections := []string{fmt.Sprintf("## signgate %s: %s\n\n%s\n", r.Command, strings.ToUpper(r.Outcome), escape(r.verdict()))}
+	if r.Error != nil {
+		sections = append(sections, fmt.Sprintf("**%s**: %s\n", r.Error.Code, escape(r.Error.Message)))
+	}
+	if len(r.Subjects) > 0 {
+		sections = append(sections, r.table())
+	}
+	for _, s := range r.Subjects {
+		sections = append(sections, s.failures()...)
+	}
+	for _, k := range r.Keys {
+		sections = append(sections, fmt.Sprintf("<details><summary>Public key %s</summary>\n\n```\n%s```\n\n</details>\n", escape(k.Fingerprint), k.PublicKey))
+	}
+	for _, w := range r.Warnings {
+		sections = append(sections, "> [!WARNING]\n> "+escape(w)+"\n")
+	}
+	return sections
+}
+
+func (r *Report) table() string {
+	var b strings.Builder
+	b.WriteString("| image | digest | key | formats | result |\n|---|---|---|---|---|\n")
+	for _, s := range r.Subjects {
+		name := s.Repository
+		if len(s.Tags) > 0 {
+			name += ":" + strings.Join(s.Tags, ", ")
+		}
+		if s.Platform != "" {
+			name += " (" + s.Platform + ")"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s %s |\n", escape(name), s.Digest, escape(s.keys()), s.formats(), mark(s.Outcome), s.Outcome)
+	}
+	return b.String()
+}
+
+// keys returns the keys whose signatures counted, each once.
+func (s Subject) keys() string {
+	var out []string
+	seen := map[string]bool{}
+	for _, sig := range s.Signatures {
+		if !seen[sig.Key] {
+			seen[sig.Key] = true
+			out = append(out, sig.Key)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (s Subject) failures() []string {
+	var out []string
+	for _, f := range s.Findings {
+		if f.Outcome != "passed" {
+			out = append(out, fmt.Sprintf("- **%s** `%s` – %s\n", f.Code, s.Digest, escape(f.sentence())))
+		}
+	}
+	return out
+}
+
+// escape makes text that a registry or a workflow controls harmless in
+// Markdown: no markup, no table cells, no lines of its own.
+func escape(s string) string {
+	return strings.NewReplacer(
+		"&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]",
+		"!", "\\!", "\r", " ", "\n", " ",
+	).Replace(s)
+}

@@ -1,0 +1,68 @@
+// Package retry repeats calls whose failures may pass.
+package retry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// Policy says how often and how long a transient failure is repeated. The zero
+// value makes one attempt without a time limit of its own.
+type Policy struct {
+	Attempts   int           // the most attempts, 0 and 1 mean one
+	PerAttempt time.Duration // the time limit of one attempt, 0 for none
+	Base       time.Duration // the longest wait before the second attempt; it doubles each time up to 20 s
+}
+
+// Do calls f until it succeeds, fails for good, the attempts are used up or
+// ctx is done. Between attempts it waits a random time up to Base, 2·Base,
+// 4·Base (full jitter). An attempt that ran into PerAttempt while ctx still
+// has time counts as transient.
+func (r Policy) Do(ctx context.Context, what string, f func(context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := r.once(ctx, what, f)
+		if err == nil || attempt >= r.Attempts || !fault.IsTransient(err) {
+			return err
+		}
+		if Wait(ctx, r.backoff(attempt)) != nil {
+			return err
+		}
+	}
+}
+
+func (r Policy) once(ctx context.Context, what string, f func(context.Context) error) error {
+	one, cancel := ctx, context.CancelFunc(func() {})
+	if r.PerAttempt > 0 {
+		one, cancel = context.WithTimeout(ctx, r.PerAttempt)
+	}
+	defer cancel()
+	err := f(one)
+	if err != nil && ctx.Err() == nil && errors.Is(one.Err(), context.DeadlineExceeded) {
+		return fault.Transientf("timeout", "try again; raise the timeout input if it stays slow",
+			"%s did not finish within %s: %w", what, r.PerAttempt, err)
+	}
+	return err
+}
+
+func (r Policy) backoff(attempt int) time.Duration {
+	longest := min(r.Base<<(attempt-1), 20*time.Second)
+	if longest <= 0 {
+		return 0
+	}
+	return rand.N(longest)
+}
+
+func Wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
