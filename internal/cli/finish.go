@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/report"
+)
+
+// do runs sign or verify and ends the report. It returns the outcome of the
+// run; what failed is in the report and has been told.
+func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Outcome {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	dir, err := r.outputDir()
+	if err == nil {
+		err = r.interrupted(ctx, verb(ctx))
+	}
+	r.report.End(r.outcome(err), err)
+	if err := r.publish(dir); err != nil {
+		r.report.End(fault.Worst(r.outcome(err), fault.Outcome(r.report.ExitCode)), err)
+	}
+	r.tell()
+	return fault.Outcome(r.report.ExitCode)
+}
+
+// outcome is that of the error, and of the subjects where there is none.
+func (r *run) outcome(err error) fault.Outcome {
+	outcomes := []fault.Outcome{fault.OutcomeOf(err)}
+	if err == nil && len(r.report.Subjects) == 0 {
+		return fault.Undecided
+	}
+	for _, s := range r.report.Subjects {
+		switch s.Outcome {
+		case fault.Refused.String():
+			outcomes = append(outcomes, fault.Refused)
+		case fault.Passed.String():
+		default:
+			if err == nil {
+				outcomes = append(outcomes, fault.Undecided)
+			}
+		}
+	}
+	return fault.Worst(outcomes...)
+}
+
+// outputDir makes the output folder before anything is signed, so that a
+// workspace that cannot be written to is found out first.
+func (r *run) outputDir() (string, error) {
+	name := r.get("output-dir")
+	if name == "" {
+		return "", nil
+	}
+	dir, err := r.runner.WorkspacePath(name)
+	if err != nil {
+		return "", err
+	}
+	if err = r.runner.MkdirAll(dir); err == nil {
+		err = os.WriteFile(filepath.Join(dir, "report.json"), []byte("{}\n"), 0o644)
+	}
+	if err != nil {
+		return "", fault.Configf("output_unwritable", "give a folder that this step may write to, or leave output-dir out", "output-dir cannot be written to: %w", err)
+	}
+	return dir, nil
+}
+
+// publish writes the report file, the outputs and the summary. Outputs are
+// written also when the run has failed.
+func (r *run) publish(dir string) error {
+	path := ""
+	if dir != "" {
+		path = filepath.Join(dir, "report.json")
+		if err := r.writeReport(path); err != nil {
+			return err
+		}
+	}
+	var failed error
+	set := func(name, value string) {
+		if err := r.runner.SetOutput(name, value); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	if path != "" {
+		path = r.runner.RelativePath(path)
+	}
+	r.setOutputs(set, path)
+	if r.ShowSummary && failed == nil {
+		failed = r.runner.AddSummary(r.report.Summary()...)
+	}
+	return failed
+}
+
+func (r *run) writeReport(path string) error {
+	f, err := os.Create(path)
+	if err == nil {
+		err = r.report.JSON(f)
+		if e := f.Close(); err == nil {
+			err = e
+		}
+		r.runner.Chown(path)
+	}
+	if err != nil {
+		return fault.Configf("output_unwritable", "the run itself is done; give a folder that this step may write to", "report.json cannot be written: %w", err)
+	}
+	return nil
+}
+
+// setOutputs sets every output of the verb; report is the path of report.json.
+func (r *run) setOutputs(set func(name, value string), report string) {
+	r.commonOutputs(set)
+	set("report-path", report)
+	if r.report.Command == "sign" {
+		r.signOutputs(set)
+	}
+}
+
+func (r *run) commonOutputs(set func(name, value string)) {
+	var first string
+	var images, commands []string
+	for _, s := range r.report.Subjects {
+		if s.Index != "" {
+			continue
+		}
+		if first == "" {
+			first = s.Digest
+		}
+		images = append(images, s.Subject.String())
+		commands = append(commands, verifyCommand(s))
+	}
+	results, err := json.Marshal(r.report.Subjects)
+	if err != nil {
+		results = []byte("[]")
+	}
+	set("digest", first)
+	set("images", strings.Join(images, "\n"))
+	set("verified", trueFalse(r.report.Passed() && !r.DryRun))
+	set("results", string(results))
+	set("verify-command", strings.Join(commands, "\n"))
+}
+
+// verifyCommand is a line for people who have the public key in a file.
+func verifyCommand(s report.Subject) string {
+	return "cosign verify --key signgate.pub --insecure-ignore-tlog=true " + s.Subject.String()
+}
+
+func trueFalse(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// tell says on the log why the run did not pass.
+func (r *run) tell() {
+	var lines []string
+	if e := r.report.Error; e != nil {
+		lines = append(lines, e.Code+": "+e.Message)
+	}
+	for _, s := range r.report.Subjects {
+		for _, f := range s.Findings {
+			if f.Outcome != fault.Passed.String() {
+				lines = append(lines, fmt.Sprintf("%s: %s: %s; %s", f.Code, s.Subject.String(), f.Fact, f.Next))
+			}
+		}
+	}
+	for _, line := range lines {
+		if r.runner.Active() {
+			r.runner.Error("signgate "+r.report.Command+" "+r.report.Outcome, line)
+		} else {
+			r.say("error: %s", line)
+		}
+	}
+	r.runner.Finish()
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/signgate/signgate/internal/actions"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
+	"github.com/signgate/signgate/internal/retry"
+)
+
+// images returns the images that the inputs name.
+func (r *run) images(allowTags bool) ([]image.Image, error) {
+	in := image.Inputs{Digest: r.get("digest"), AllowTags: allowTags}
+	if _, given := r.values["images"]; given {
+		in.Images = append([]string{}, r.list("images")...)
+	}
+	var err error
+	if in.Metadata, err = r.metadata(); err != nil {
+		return nil, err
+	}
+	switch from := r.get("images-from"); from {
+	case "":
+	case "artifacts":
+		if in.References, err = r.artifacts(); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, badInput("images-from", from, "artifacts, or absent")
+	}
+	return image.Collect(in)
+}
+
+func (r *run) metadata() ([]byte, error) {
+	text, path := r.get("metadata"), r.runner.TranslatePath(r.get("metadata-file"))
+	switch {
+	case text != "" && path != "":
+		return nil, fault.Configf("inputs_contradict", "keep one of them", "metadata and metadata-file are both given")
+	case text != "":
+		return []byte(text), nil
+	case path == "":
+		return nil, nil
+	}
+	return readFile("metadata-file", path, image.MaxMetadata)
+}
+
+// readFile returns a file of at most limit bytes that an input names.
+func readFile(input, path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Configf("file_unreadable", "check the path; in a container action it is relative to the workspace", "the file of %s cannot be read: %w", input, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil || int64(len(data)) > limit {
+		return nil, fault.Configf("file_unreadable", "give a smaller file", "the file %s of %s cannot be read or has more than %d bytes", path, input, limit)
+	}
+	return data, nil
+}
+
+func (r *run) artifacts() ([]string, error) {
+	list, err := r.runner.ArtifactsList()
+	refs := []string{}
+	for _, a := range list {
+		if a.Kind == actions.KindOCI {
+			refs = append(refs, a.Name+"@"+a.Digest)
+		}
+	}
+	return refs, err
+}
+
+// subjects asks the registry for the images, and returns what is signed or
+// gated: each image, and with recursive the platform manifests of its index.
+func (r *run) subjects(ctx context.Context, images []image.Image) ([]report.Subject, error) {
+	var out []report.Subject
+	for _, img := range images {
+		s, body, err := r.resolve(ctx, img)
+		if err != nil {
+			return nil, err
+		}
+		top := report.Subject{Subject: s}
+		if !r.Recursive || !image.IsIndex(s.MediaType) {
+			out = append(out, top)
+			continue
+		}
+		children, skipped, err := image.Children(s, body)
+		if err != nil {
+			return nil, err
+		}
+		top.Skipped = skipped
+		out = append(out, top)
+		for _, child := range children {
+			out = append(out, report.Subject{Subject: child})
+		}
+	}
+	return out, nil
+}
+
+// resolve fetches the manifest of an image and checks that its tags, where the
+// registry has them, point to it.
+func (r *run) resolve(ctx context.Context, img image.Image) (image.Subject, []byte, error) {
+	reference := img.Digest
+	if reference == "" && len(img.Tags) > 0 {
+		reference = img.Tags[0]
+	}
+	if reference == "" {
+		return image.Subject{}, nil, fault.Configf("digest_missing", "write "+img.Repository+":tag or "+img.Repository+"@sha256:…", "%s has neither a tag nor a digest", img.Repository)
+	}
+	m, err := r.manifest(ctx, img, reference)
+	if err != nil {
+		return image.Subject{}, nil, err
+	}
+	s := image.Subject{Repository: img.Repository, Digest: m.Digest, MediaType: m.MediaType, Size: int64(len(m.Body)), Tags: img.Tags}
+	if err := image.CheckManifest(s, m.Body); err != nil {
+		return image.Subject{}, nil, err
+	}
+	if img.Digest == "" {
+		r.say("%s is %s", img, m.Digest)
+		return s, m.Body, nil
+	}
+	return s, m.Body, r.checkTags(ctx, s)
+}
+
+// manifest waits a little for a manifest that was pushed a moment ago.
+func (r *run) manifest(ctx context.Context, img image.Image, reference string) (registry.Manifest, error) {
+	for attempt := range 4 {
+		m, found, err := r.registry.Manifest(ctx, img.Repository, reference)
+		if err != nil || found {
+			return m, err
+		}
+		if img.Digest == "" || retry.Wait(ctx, time.Duration(attempt)*500*time.Millisecond) != nil {
+			break
+		}
+	}
+	return registry.Manifest{}, fault.Refusedf("image_missing", "push it before this step, and check the repository's name and the digest",
+		"the registry has no %s@%s", img.Repository, reference)
+}
+
+// checkTags refuses when a tag points somewhere else: then what was built is
+// not what the tag delivers.
+func (r *run) checkTags(ctx context.Context, s image.Subject) error {
+	for _, tag := range s.Tags {
+		digest, found, err := r.registry.Resolve(ctx, s.Repository, tag)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			r.warn("the tag " + s.Repository + ":" + tag + " is not in the registry (yet)")
+		case digest != s.Digest:
+			return fault.Refusedf("tag_moved", "find out who pushed the tag; build again if a later run of yours did",
+				"the tag %s:%s points to %s, not to %s", s.Repository, tag, digest, s.Digest)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package cli
+
+import "strings"
+
+// kind is how an input's text is read.
+type kind int
+
+const (
+	text     kind = iota
+	lines         // one value per line
+	list          // values separated by lines or commas
+	boolean       // true or false
+	number        // a whole number
+	duration      // a Go duration such as 90s or 720h; days as 30d
+	secret        // text that is masked and never shown
+)
+
+// input is one input of the action and one flag of the command line, with the
+// same name and meaning.
+type input struct {
+	name  string
+	kind  kind
+	def   string // the default
+	verbs string // the verbs that take it
+	help  string
+}
+
+// takes reports whether the verb takes the input.
+func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+" ", " "+verb+" ") }
+
+const (
+	both    = "sign verify"
+	keyed   = "sign key"
+	network = "sign verify inspect"
+)
+
+// inputs returns all inputs. It is the only place where one is made: the flags,
+// the INPUT_ names, action.yml and the tables in the docs are checked against
+// it.
+func inputs() []input {
+	return []input{
+		{"images", list, "", both, "image references, one per line; with digest the tags say what the signature is for"},
+		{"digest", text, "", both, "the digest of all images, as the build step prints it"},
+		{"metadata", text, "", both, "the metadata output of docker/build-push-action or docker/bake-action, in place of images"},
+		{"metadata-file", text, "", both, "a file with that JSON, for metadata above 128 KiB"},
+		{"images-from", text, "", both, "artifacts: the images that earlier steps declared to the runner, in place of images"},
+		{"recursive", boolean, "true", both, "also take each platform manifest of an index"},
+
+		{"key", lines, "", keyed, "key URI: awskms:///…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
+		{"expected-key", list, "", keyed, "SPKI fingerprints (sha256:…) that the keys must have, one per key"},
+		{"pkcs11-module", text, "", keyed, "absolute path of the PKCS#11 library, when the key URI has no module-path"},
+		{"pkcs11-pin", secret, "", keyed, "the user PIN of the token"},
+		{"pkcs11-pin-file", text, "", keyed, "a file that holds the PIN"},
+		{"pkcs11-allow-workspace-module", boolean, "false", keyed, "load a PKCS#11 library from inside the workspace"},
+
+		{"trusted-keys", lines, "", "sign verify inspect", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
+		{"trusted-keys-sha256", list, "", "sign verify inspect", "the SHA-256 that each trusted key file must have"},
+		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
+
+		{"formats", list, "simplesigning,bundle", both, "signature formats: simplesigning, bundle"},
+		{"annotations", lines, "", both, "key=value, one per line: signed into the signature, or required of it by verify"},
+		{"expires", duration, "", "sign", "how long the signature is valid, such as 720h or 30d; never ends when empty"},
+		{"sequence", number, "", "sign", "a number that grows with each release; UTC milliseconds when empty"},
+		{"resign", boolean, "false", "sign", "sign again although the same signature exists"},
+		{"dry-run", boolean, "false", "sign", "do everything except writing to the registry"},
+		{"allow-untrusted-trigger", boolean, "false", both, "run on pull_request_target, workflow_run and issue_comment"},
+
+		{"registry-username", text, "", network, "user name for the registry of the images"},
+		{"registry-password", secret, "", network, "password or token for the registry of the images"},
+		{"registry-auth", secret, "", network, "YAML list of registry, username, password, as in docker/login-action"},
+		{"docker-config", text, "", network, "path of a Docker config.json, or its folder"},
+		{"github-token", secret, "", network, "token for ghcr.io"},
+		{"insecure-registries", list, "", network, "registry hosts that are spoken to over plain HTTP; loopback needs no entry"},
+		{"timeout", duration, "5m", "sign verify inspect key", "the time limit of the whole run"},
+		{"retries", number, "5", "sign verify inspect key", "how often a transient failure is tried again"},
+
+		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
+		{"show-summary", boolean, "true", both, "write the job summary"},
+	}
+}
+
+// verbInputs returns the inputs of one verb.
+func verbInputs(verb string) []input {
+	var out []input
+	for _, in := range inputs() {
+		if in.takes(verb) {
+			out = append(out, in)
+		}
+	}
+	return out
+}

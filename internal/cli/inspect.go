@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signgate/signgate/internal/actions"
+	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/gate"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
+)
+
+// attachedImage is what inspect shows of one manifest.
+type attachedImage struct {
+	image.Subject
+	Attached   []registry.Attached `json:"attached"`
+	Signatures []attachedSignature `json:"signatures"`
+	Unreadable []string            `json:"unreadable,omitempty"`
+}
+
+// attachedSignature is a signature and what it says. Verified tells whether
+// one of the trusted keys made it; without, all of it is hearsay.
+type attachedSignature struct {
+	Verified bool `json:"verified"`
+	report.Signature
+}
+
+func newInspect(p Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inspect IMAGE…",
+		Short: "Show what is attached to images: signatures, who made them, what they claim",
+		Long: `Show what is attached to images in both formats. With --trusted-keys it says
+which signatures verify; without, everything shown is only what is written
+there. It decides nothing; signgate verify does.`,
+		Example: "  signgate inspect --trusted-keys release.pub ghcr.io/acme/app:1.4",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	output := addFlags(cmd, "inspect")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		v := flagValues(cmd, args)
+		r, err := newCommandRun(p, "inspect", v)
+		if err != nil {
+			return err
+		}
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
+		defer cancel()
+		images, err := r.inspect(ctx)
+		if err != nil {
+			return r.interrupted(ctx, err)
+		}
+		if *output == "json" {
+			enc := json.NewEncoder(p.Stdout)
+			enc.SetIndent("", "  ")
+			enc.SetEscapeHTML(false)
+			return enc.Encode(images)
+		}
+		return printTree(p.Stdout, images)
+	}
+	return cmd
+}
+
+func (r *run) inspect(ctx context.Context) ([]attachedImage, error) {
+	images, err := r.images(true)
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := r.trustedKeys()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.connect(images); err != nil {
+		return nil, err
+	}
+	r.Recursive = true
+	if r.report.Subjects, err = r.subjects(ctx, images); err != nil {
+		return nil, err
+	}
+	out := make([]attachedImage, len(r.report.Subjects))
+	err = r.each(ctx, func(ctx context.Context, i int) (err error) {
+		out[i], err = r.inspectOne(ctx, r.report.Subjects[i].Subject, trusted)
+		return err
+	})
+	return out, err
+}
+
+func (r *run) inspectOne(ctx context.Context, s image.Subject, trusted []envelope.Key) (attachedImage, error) {
+	out := attachedImage{Subject: s, Attached: []registry.Attached{}, Signatures: []attachedSignature{}}
+	attached, err := r.registry.Attached(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	out.Attached = append(out.Attached, attached...)
+	for c, err := range r.registry.Candidates(ctx, s) {
+		if err != nil {
+			out.Unreadable = append(out.Unreadable, err.Error())
+			continue
+		}
+		v, err := gate.Verify(c, trusted)
+		verified := err == nil
+		if !verified {
+			if v, err = hearsay(c); err != nil {
+				out.Unreadable = append(out.Unreadable, err.Error())
+				continue
+			}
+		}
+		out.Signatures = append(out.Signatures, attachedSignature{verified, report.Describe(v)})
+	}
+	return out, nil
+}
+
+// hearsay reads what a candidate says without checking its signature.
+func hearsay(c envelope.Candidate) (v envelope.Verified, err error) {
+	if c.Format == envelope.SimpleSigning {
+		v, err = simplesigning.Unverified(c)
+	} else {
+		v.Candidate = c
+		var statement []byte
+		if statement, err = bundle.Unverified(c); err == nil {
+			err = attest.Read(&v, statement)
+		}
+	}
+	if v.Claims != nil && v.Claims.Key != nil {
+		v.Key = envelope.Key{Name: v.Claims.Key.ID, Fingerprint: v.Claims.Key.Fingerprint}
+	}
+	return v, err
+}
+
+func printTree(w io.Writer, images []attachedImage) error {
+	var b strings.Builder
+	for _, img := range images {
+		fmt.Fprintf(&b, "%s\n", img.Subject)
+		if img.Platform != "" {
+			fmt.Fprintf(&b, "├─ platform %s of %s\n", img.Platform, img.Index)
+		}
+		for _, s := range img.Signatures {
+			fmt.Fprintf(&b, "├─ signature %s, %s\n", s.Format, s.Manifest)
+			for _, line := range s.details() {
+				fmt.Fprintf(&b, "│    %s\n", line)
+			}
+		}
+		for _, u := range img.Unreadable {
+			fmt.Fprintf(&b, "├─ unreadable: %s\n", u)
+		}
+		for _, a := range img.Attached {
+			fmt.Fprintf(&b, "├─ %s in the %s%s\n", a.Digest, a.Store, kindOf(a))
+		}
+		if len(img.Signatures)+len(img.Attached)+len(img.Unreadable) == 0 {
+			b.WriteString("├─ nothing is attached\n")
+		}
+	}
+	_, err := io.WriteString(w, actions.Foreign(b.String()))
+	return err
+}
+
+func (s attachedSignature) details() []string {
+	out := []string{"key " + orUnknown(s.Key) + " " + s.Fingerprint + map[bool]string{true: " (verified)", false: " (not verified)"}[s.Verified]}
+	if s.Reference != "" {
+		out = append(out, "reference "+s.Reference)
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.Annotations)) {
+		out = append(out, "annotation "+k+"="+s.Annotations[k])
+	}
+	c := s.Claims
+	if c == nil {
+		return append(out, "no claims")
+	}
+	out = append(out, fmt.Sprintf("signed %s as %s [%s], sequence %d", c.IssuedAt.Format(time.RFC3339), c.Repository, strings.Join(c.Tags, ", "), c.Sequence))
+	if !c.ExpiresAt.IsZero() {
+		out = append(out, "expires "+c.ExpiresAt.Format(time.RFC3339))
+	}
+	if c.Run != nil {
+		out = append(out, fmt.Sprintf("by run %s of %s (%s)", c.Run.RunID, c.Run.WorkflowRef, c.Run.Event))
+	}
+	return out
+}
+
+// kindOf says what a referrer is, as far as the registry says it.
+func kindOf(a registry.Attached) string {
+	if a.PredicateType != "" {
+		return ": " + a.PredicateType
+	}
+	if a.ArtifactType != "" {
+		return ": " + a.ArtifactType
+	}
+	return ""
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newKey(p Process) *cobra.Command {
+	key := &cobra.Command{Use: "key", Short: "Work with keys"}
+	key.AddCommand(newKeyPublic(p))
+	return key
+}
+
+func newKeyPublic(p Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "public --key URI",
+		Short: "Print the public key of a key URI in PEM",
+		Example: `  signgate key public --key awskms:///alias/release > release.pub
+  signgate key public --fingerprint --key release.key`,
+		Args: cobra.NoArgs,
+	}
+	addInputs(cmd, "key")
+	fingerprint := cmd.Flags().Bool("fingerprint", false, "print the SPKI fingerprint in place of the PEM")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		v := flagValues(cmd, nil)
+		delete(v, "fingerprint")
+		r, err := newCommandRun(p, "key", v)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
+		defer cancel()
+		return r.interrupted(ctx, r.printPublic(ctx, *fingerprint))
+	}
+	return cmd
+}
+
+// printPublic prints each key's public half, or its fingerprint.
+func (r *run) printPublic(ctx context.Context, fingerprint bool) error {
+	keys, closeKeys, err := r.openKeys(ctx)
+	defer closeKeys()
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		text := k.Fingerprint() + "\n"
+		if !fingerprint {
+			if text, err = publicPEM(k); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprint(r.process.Stdout, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

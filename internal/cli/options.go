@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"slices"
+	"time"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// options are the inputs of a run, read and checked.
+type options struct {
+	values                // what stays text
+	Recursive             bool
+	Threshold             int
+	Formats               []envelope.Format
+	Annotations           map[string]string
+	Expires               time.Duration // 0 for never
+	Sequence              int64         // 0 for the time of the run
+	Resign                bool
+	DryRun                bool
+	AllowUntrustedTrigger bool
+	AllowWorkspaceModule  bool
+	Timeout               time.Duration
+	Retries               int
+	ShowSummary           bool
+}
+
+// parse reads the values that were given for a verb.
+func parse(v values) (o options, err error) {
+	o.values = v
+	for _, b := range []struct {
+		name string
+		to   *bool
+	}{
+		{"recursive", &o.Recursive}, {"resign", &o.Resign}, {"dry-run", &o.DryRun}, {"show-summary", &o.ShowSummary},
+		{"allow-untrusted-trigger", &o.AllowUntrustedTrigger}, {"pkcs11-allow-workspace-module", &o.AllowWorkspaceModule},
+	} {
+		if *b.to, err = v.bool(b.name); err != nil {
+			return o, err
+		}
+	}
+	for _, d := range []struct {
+		name string
+		to   *time.Duration
+	}{{"expires", &o.Expires}, {"timeout", &o.Timeout}} {
+		if *d.to, err = v.duration(d.name); err != nil {
+			return o, err
+		}
+	}
+	if err := o.numbers(); err != nil {
+		return o, err
+	}
+	if o.Annotations, err = v.annotations(); err != nil {
+		return o, err
+	}
+	o.Formats, err = v.formats()
+	return o, err
+}
+
+func (o *options) numbers() error {
+	threshold, err := o.number("threshold", 1, 1000)
+	if err != nil {
+		return err
+	}
+	retries, err := o.number("retries", 0, 50)
+	if err != nil {
+		return err
+	}
+	o.Threshold, o.Retries = int(threshold), int(retries)
+	if o.get("sequence") == "" {
+		return nil
+	}
+	o.Sequence, err = o.number("sequence", 1, envelope.MaxSequence)
+	return err
+}
+
+func (v values) formats() ([]envelope.Format, error) {
+	var out []envelope.Format
+	for _, s := range v.list("formats") {
+		f := envelope.Format(s)
+		switch {
+		case !slices.Contains(envelope.Formats(), f):
+			return nil, badInput("formats", s, "simplesigning, bundle or both")
+		case slices.Contains(out, f):
+			return nil, fault.Configf("inputs_contradict", "keep one of them", "the format %s is given twice", f)
+		}
+		out = append(out, f)
+	}
+	if len(out) == 0 {
+		return nil, badInput("formats", v.get("formats"), "simplesigning, bundle or both")
+	}
+	return out, nil
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/gate"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/signer"
+)
+
+// plan is what has to be attached to one subject.
+type plan struct {
+	attachments []envelope.Attachment
+	existing    int // signatures that are there already
+	requestIDs  []string
+}
+
+// plan signs the subject with each key in each format, except where the same
+// work is done already.
+func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) (*plan, error) {
+	existing, err := r.existing(ctx, s, publicKeys(keys))
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{}
+	for _, key := range keys {
+		for _, f := range r.Formats {
+			for _, tags := range payloads(f, s.Tags) {
+				claims := r.claims(s, tags, key)
+				if !r.Resign && r.same(existing, f, claims) {
+					p.existing++
+				} else if err := r.makeOne(ctx, p, s, f, claims, key); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return p, nil
+}
+
+// payloads returns the tags of each payload of a format: a bundle carries all,
+// simple signing has room for one.
+func payloads(f envelope.Format, tags []string) [][]string {
+	if f == envelope.Bundle || len(tags) == 0 {
+		return [][]string{tags}
+	}
+	var out [][]string
+	for _, t := range tags {
+		out = append(out, []string{t})
+	}
+	return out
+}
+
+// existing returns the signatures of our keys that the registry holds. A
+// store that cannot be read is an error, because it will be written to; a bad
+// entry is not.
+func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
+	var out []envelope.Verified
+	for c, err := range r.registry.Candidates(ctx, s) {
+		if _, store := errors.AsType[*registry.StoreError](err); store {
+			return nil, err
+		}
+		if err != nil {
+			continue
+		}
+		if v, err := gate.Verify(c, keys); err == nil && v.SubjectDigest == s.Digest {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+func (r *run) claims(s image.Subject, tags []string, key *signer.Signer) envelope.Claims {
+	c := envelope.Claims{
+		Version: envelope.ClaimsVersion, Repository: s.Repository, Tags: tags,
+		IssuedAt: r.now.UTC().Truncate(time.Second), Sequence: r.Sequence,
+		Key: &envelope.KeyClaim{ID: key.ID(), Fingerprint: key.Fingerprint()},
+	}
+	if c.Sequence == 0 {
+		c.Sequence = r.now.UnixMilli()
+	}
+	if r.Expires > 0 {
+		c.ExpiresAt = c.IssuedAt.Add(r.Expires)
+	}
+	if run := r.workflowRun(); run != (envelope.Run{}) {
+		c.Run = &run
+	}
+	return c
+}
+
+func (r *run) workflowRun() envelope.Run {
+	run := r.runner.Run()
+	return envelope.Run{
+		Server: run.ServerURL, Repository: run.Repository, RepositoryID: run.RepositoryID, RepositoryOwnerID: run.RepositoryOwnerID,
+		WorkflowRef: run.WorkflowRef, WorkflowSHA: run.WorkflowSHA, SHA: run.SHA, Ref: run.Ref, Event: run.EventName,
+		RunID: run.RunID, RunAttempt: run.RunAttempt, RunnerEnvironment: run.RunnerEnvironment,
+	}
+}
+
+// same reports whether one of the signatures is the same work as the claims:
+// same key, format, subject, repository, tags and claims that do not depend
+// on the run, with more than half of its validity left.
+func (r *run) same(existing []envelope.Verified, f envelope.Format, want envelope.Claims) bool {
+	return slices.ContainsFunc(existing, func(v envelope.Verified) bool {
+		c := v.Claims
+		return c != nil && v.Format == f && v.Key.Fingerprint == want.Key.Fingerprint &&
+			c.Contradiction(want.Repository, "", want.Key.Fingerprint, r.now) == "" &&
+			c.Repository == want.Repository && sameSet(c.Tags, want.Tags) && maps.Equal(v.Annotations, r.Annotations) &&
+			c.Validity() == r.Expires && (r.Sequence == 0 || r.Sequence == c.Sequence) && r.fresh(c)
+	})
+}
+
+func (r *run) fresh(c *envelope.Claims) bool {
+	return c.ExpiresAt.IsZero() || r.now.Before(c.IssuedAt.Add(c.Validity()/2))
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}
+
+// makeOne signs one payload and adds its envelope to the plan.
+func (r *run) makeOne(ctx context.Context, p *plan, s image.Subject, f envelope.Format, claims envelope.Claims, key *signer.Signer) error {
+	alg, err := envelope.AlgorithmFor(key.Public())
+	if err != nil {
+		return err
+	}
+	var body, message []byte
+	if f == envelope.SimpleSigning {
+		body, err = simplesigning.Payload(s, strings.Join(claims.Tags, ""), claims, r.Annotations)
+		message = body
+	} else {
+		body, err = attest.Signature(s, claims, r.Annotations)
+		message = bundle.ToSign(body)
+	}
+	if err != nil {
+		return err
+	}
+	sig, err := key.Sign(ctx, alg, message)
+	if err != nil {
+		return err
+	}
+	if sig.RequestID != "" {
+		p.requestIDs = append(p.requestIDs, sig.RequestID)
+	}
+	a, err := seal(f, body, sig.Bytes, key.Fingerprint())
+	p.attachments = append(p.attachments, a)
+	return err
+}
+
+func seal(f envelope.Format, body, sig []byte, fingerprint string) (envelope.Attachment, error) {
+	if f == envelope.SimpleSigning {
+		return simplesigning.Seal(body, sig), nil
+	}
+	return bundle.Seal(body, sig, envelope.SignaturePredicate, fingerprint)
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/signgate/signgate/internal/actions"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/keychain"
+	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
+	"github.com/signgate/signgate/internal/retry"
+	"github.com/signgate/signgate/internal/signer"
+)
+
+// Process is what the operating system gives a program. Only main takes it
+// from there.
+type Process struct {
+	Args    []string // without the program's name
+	Environ []string
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Version string
+}
+
+// lookup returns an environment variable and whether it is set.
+func (p Process) lookup(name string) (string, bool) {
+	for _, e := range p.Environ {
+		if k, v, _ := strings.Cut(e, "="); k == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func (p Process) getenv(name string) string {
+	v, _ := p.lookup(name)
+	return v
+}
+
+// run is one run of a verb: its inputs, the way to the world, its report.
+type run struct {
+	options
+	process  Process
+	runner   *actions.Runner
+	log      io.Writer // the talk: standard error, made safe for the runner
+	registry *registry.Client
+	report   *report.Report
+	now      time.Time
+}
+
+func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
+	return &run{
+		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
+		report: newReport(verb, p.Version, o.DryRun),
+	}
+}
+
+func newReport(verb, version string, dryRun bool) *report.Report {
+	return &report.Report{SchemaVersion: report.SchemaVersion, Version: version, Command: verb, DryRun: dryRun, Subjects: []report.Subject{}}
+}
+
+// secrets returns what must never be printed: secret inputs, passwords from
+// the environment, a PIN inside a key URI.
+func secrets(p Process, v values) []string {
+	var out []string
+	for _, in := range inputs() {
+		if in.kind == secret && in.name != "registry-auth" {
+			out = append(out, v.get(in.name))
+		}
+	}
+	for _, name := range []string{"SIGNGATE_KEY_PASSWORD", "COSIGN_PASSWORD", "SIGNGATE_PKCS11_PIN"} {
+		out = append(out, p.getenv(name))
+	}
+	for _, key := range v.lines("key") {
+		_, after, found := strings.Cut(key, "pin-value=")
+		pin, _, _ := strings.Cut(after, "&")
+		if found {
+			out = append(out, pin)
+		}
+	}
+	return out
+}
+
+func (r *run) say(format string, args ...any) { fmt.Fprintf(r.log, format+"\n", args...) }
+
+// warn tells the user something that does not stop the run, once.
+func (r *run) warn(text string) {
+	for _, w := range r.report.Warnings {
+		if w == text {
+			return
+		}
+	}
+	r.report.Warnings = append(r.report.Warnings, text)
+	if r.runner.Active() {
+		r.runner.Warning("signgate", text)
+		return
+	}
+	r.say("warning: %s", text)
+}
+
+func (r *run) retry() retry.Policy {
+	return retry.Policy{Attempts: r.Retries + 1, PerAttempt: 30 * time.Second, Base: 500 * time.Millisecond}
+}
+
+// keyRetry gives each call to a key backend ten seconds.
+func (r *run) keyRetry() signer.Retry {
+	p := r.retry()
+	p.PerAttempt = 10 * time.Second
+	return p
+}
+
+// connect makes the registry client, with the credentials for the images.
+func (r *run) connect(images []image.Image) error {
+	var hosts []string
+	for _, img := range images {
+		host, _, _ := strings.Cut(img.Repository, "/")
+		if !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	getenv := func(name string) string { return r.runner.TranslatePath(r.process.getenv(name)) }
+	k, err := keychain.New(keychain.Options{
+		Username: r.get("registry-username"), Password: r.get("registry-password"), Registries: hosts,
+		RegistryAuth: r.get("registry-auth"), DockerConfig: r.runner.TranslatePath(r.get("docker-config")),
+		GitHubToken: r.get("github-token"), GitHubActor: r.process.getenv("GITHUB_ACTOR"),
+		Getenv: getenv, Debug: r.runner.Debug,
+	})
+	if err != nil {
+		return err
+	}
+	r.runner.Mask(k.Secrets()...)
+	r.registry = registry.New(registry.Options{
+		Keychain: k, Source: k.Source, Insecure: r.list("insecure-registries"),
+		Retry: r.retry(), UserAgent: "signgate/" + r.process.Version,
+	})
+	return nil
+}
+
+// interrupted turns the end of the run's time into a fault of its own.
+func (r *run) interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || fault.OutcomeOf(err) == fault.Refused {
+		return err
+	}
+	if context.Cause(ctx) == context.DeadlineExceeded {
+		return fault.Undecidedf("timeout", "raise timeout, or find out what is slow; what was written stays and is not written twice",
+			"the run did not finish within %s; it was busy with: %w", r.Timeout, err)
+	}
+	return fault.Undecidedf("interrupted", "run again; what was written stays and is not written twice", "the run was interrupted: %w", err)
+}

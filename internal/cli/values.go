@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// values are the inputs that were given, as text. An absent name was not given.
+type values map[string]string
+
+// get returns the text of an input, or its default.
+func (v values) get(name string) string {
+	if s, ok := v[name]; ok {
+		return strings.TrimSpace(s)
+	}
+	for _, in := range inputs() {
+		if in.name == name {
+			return in.def
+		}
+	}
+	return ""
+}
+
+// lines returns the lines of an input that are not blank.
+func (v values) lines(name string) []string { return fields(v.get(name), "\n") }
+
+// list returns the values of an input that are separated by lines or commas.
+func (v values) list(name string) []string { return fields(v.get(name), "\n,") }
+
+func fields(s, separators string) []string {
+	var out []string
+	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		if f = strings.TrimSpace(f); f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (v values) bool(name string) (bool, error) {
+	switch strings.ToLower(v.get(name)) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	}
+	return false, badInput(name, v.get(name), "true or false")
+}
+
+func (v values) number(name string, least, most int64) (int64, error) {
+	n, err := strconv.ParseInt(v.get(name), 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, badInput(name, v.get(name), fmt.Sprintf("a whole number from %d to %d", least, most))
+	}
+	return n, nil
+}
+
+// duration reads a Go duration, or whole days as 30d. Blank is 0.
+func (v values) duration(name string) (time.Duration, error) {
+	s := v.get(name)
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n int64
+		n, err = strconv.ParseInt(days, 10, 32)
+		d = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || d <= 0 || d > 50*365*24*time.Hour {
+		return 0, badInput(name, s, "a duration such as 90s, 720h or 30d")
+	}
+	return d, nil
+}
+
+func (v values) annotations() (map[string]string, error) {
+	out := map[string]string{}
+	for _, line := range v.lines("annotations") {
+		key, value, ok := strings.Cut(line, "=")
+		key = strings.TrimSpace(key)
+		switch _, twice := out[key]; {
+		case !ok || key == "":
+			return nil, badInput("annotations", line, "key=value, one per line")
+		case strings.HasPrefix(key, "dev.signgate."):
+			return nil, badInput("annotations", key, "a name that does not begin with dev.signgate., which is reserved")
+		case twice:
+			return nil, fault.Configf("inputs_contradict", "keep one of them", "the annotation %q is given twice", key)
+		}
+		out[key] = strings.TrimSpace(value)
+	}
+	return out, nil
+}
+
+func badInput(name, got, want string) error {
+	return fault.Configf("input_invalid", "correct it and run again", "the input %s is %q, and it has to be %s", name, got, want)
+}
+
+// checkNames refuses inputs that the verb does not take.
+func (v values) checkNames(verb string, env bool) error {
+	var known []string
+	for _, in := range verbInputs(verb) {
+		known = append(known, in.name)
+	}
+	for name := range v {
+		if slices.Contains(known, name) {
+			continue
+		}
+		next := "did you mean " + nearest(name, known) + "?"
+		if env {
+			next += " If no step sets it, an env: entry INPUT_" + strings.ToUpper(name) + " of the job or workflow does; rename that one"
+		}
+		return fault.Configf("input_unknown", next, "%s has no input %q", verb, name)
+	}
+	return nil
+}
+
+// nearest returns the known name with the fewest edits to name.
+func nearest(name string, known []string) string {
+	best, least := "", 1<<30
+	for _, k := range known {
+		if d := edits(strings.ReplaceAll(name, "_", "-"), k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			last, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, last+cost)
+		}
+	}
+	return row[len(b)]
+}
