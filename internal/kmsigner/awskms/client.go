@@ -1,0 +1,122 @@
+package awskms
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// maxResponse bounds the body of an answer; the longest of AWS KMS, with an RSA
+// public key, has less than 2 KiB.
+const maxResponse = 1 << 20
+
+// newClient returns a client that makes one attempt per call.
+func newClient(ctx context.Context, ref reference, opts Options) (*kms.Client, error) {
+	if opts.LookupEnv == nil {
+		opts.LookupEnv = os.LookupEnv
+	}
+	imdsState := imds.ClientDisabled
+	if disabled, _ := opts.LookupEnv("AWS_EC2_METADATA_DISABLED"); ref.imds || disabled == "false" {
+		imdsState = imds.ClientEnabled
+	}
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(chooseRegion(ref, opts)), // "" is none
+		config.WithEC2IMDSClientEnableState(imdsState),
+		config.WithLogger(logging.Nop{}))
+	if err != nil {
+		return nil, fault.Configf("aws_config_invalid", "check the AWS_* variables of the step and the profile",
+			"the AWS configuration cannot be loaded: %w", err)
+	}
+	if cfg.Region == "" {
+		return nil, fault.Configf("aws_region_missing", "set AWS_REGION, add ?region=eu-west-1 to the key, or give the key as an ARN",
+			"the key %s names no AWS Region and none is set", ref.key)
+	}
+	if imdsState == imds.ClientDisabled && aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)) {
+		return nil, noCredentials()
+	}
+	return kms.NewFromConfig(cfg, func(o *kms.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.Credentials = credentials{cfg.Credentials}
+		o.HTTPClient = guarded(cfg.HTTPClient, opts.HTTPClient)
+		if ref.host != "" {
+			o.BaseEndpoint = aws.String("https://" + ref.host)
+		}
+	}), nil
+}
+
+// chooseRegion returns the Region that URI and environment ask for, or "" to
+// leave it to the profile.
+func chooseRegion(ref reference, opts Options) string {
+	ambient, name := "", ""
+	for _, name = range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if ambient, _ = opts.LookupEnv(name); ambient != "" {
+			break
+		}
+	}
+	if ref.region == "" {
+		return ambient
+	}
+	if ref.inARN && ambient != "" && ambient != ref.region && opts.Notice != nil {
+		opts.Notice(fmt.Sprintf("the key is in the AWS Region %s, as its ARN says; %s=%s does not apply to it", ref.region, name, clean(ambient)))
+	}
+	return ref.region
+}
+
+// credentials marks the failures to get credentials, which otherwise look like
+// failures of AWS KMS.
+type credentials struct{ aws.CredentialsProvider }
+
+type credentialsError struct{ error }
+
+func (e credentialsError) Unwrap() error { return e.error }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	value, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return value, credentialsError{err}
+	}
+	return value, nil
+}
+
+// guarded returns the chosen HTTP client without redirects, which would carry
+// the session token to another host, and with bounded answers.
+func guarded(sdk aws.HTTPClient, own *http.Client) *http.Client {
+	client := &http.Client{}
+	if built, ok := sdk.(*awshttp.BuildableClient); ok {
+		client.Transport = built.GetTransport()
+	}
+	if own != nil {
+		*client = *own
+	}
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Transport = bounded{client.Transport}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxResponse), resp.Body}
+	}
+	return resp, err
+}
