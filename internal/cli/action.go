@@ -66,7 +66,7 @@ func newActionRun(p Process, runner *actions.Runner, verb string, v values) (*ru
 // reads say so, too.
 func actionFailed(runner *actions.Runner, verb string, err error) int {
 	outcome := fault.OutcomeOf(err)
-	runner.Error("signgate "+verb+" "+outcome.String(), fault.CodeOf(err)+": "+err.Error())
+	runner.Error("signgate "+verb+": "+outcome.String(), fault.CodeOf(err)+": "+err.Error())
 	for _, name := range []string{"signed", "verified"} {
 		if e := runner.SetOutput(name, "false"); e != nil {
 			runner.Error("signgate", e.Error())

@@ -155,8 +155,24 @@ func trueFalse(b bool) string {
 	return "false"
 }
 
-// tell says on the log why the run did not pass.
+// tell says why the run did not pass: as annotations in a workflow; on a
+// terminal only what the report's text does not say.
 func (r *run) tell() {
+	if !r.runner.Active() {
+		if e := r.report.Error; e != nil {
+			r.say("error: %s: %s", e.Code, e.Message)
+		}
+		return
+	}
+	for _, line := range r.failures() {
+		r.runner.Error("signgate "+r.report.Command+": "+r.report.Outcome, line)
+	}
+	r.runner.Finish()
+}
+
+// failures returns the error of the run and the findings that did not pass, a
+// line each.
+func (r *run) failures() []string {
 	var lines []string
 	if e := r.report.Error; e != nil {
 		lines = append(lines, e.Code+": "+e.Message)
@@ -168,12 +184,5 @@ func (r *run) tell() {
 			}
 		}
 	}
-	for _, line := range lines {
-		if r.runner.Active() {
-			r.runner.Error("signgate "+r.report.Command+" "+r.report.Outcome, line)
-		} else {
-			r.say("error: %s", line)
-		}
-	}
-	r.runner.Finish()
+	return lines
 }

@@ -138,7 +138,7 @@ func (r *run) manifest(ctx context.Context, img image.Image, reference string) (
 		}
 	}
 	return registry.Manifest{}, fault.Refusedf("image_missing", "push it before this step, and check the repository's name and the digest",
-		"the registry has no %s@%s", img.Repository, reference)
+		"the registry has no %s", img)
 }
 
 // checkTags refuses when a tag points somewhere else: then what was built is

@@ -61,13 +61,17 @@ func (r *run) sign(ctx context.Context) error {
 	return r.signAll(ctx, keys, required)
 }
 
+// storedCheck begins the names of the requirements that what was written is
+// there.
+const storedCheck = "stored "
+
 // signPolicy is what the end of sign requires: in each format, each key's
 // signature; and what the trusted keys ask for.
 func (r *run) signPolicy(keys []*signer.Signer, trusted []envelope.Key) (policy.Policy, error) {
 	var p policy.Policy
 	own := publicKeys(keys)
 	for _, f := range r.Formats {
-		p.Require = append(p.Require, policy.Group{Name: "stored " + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Annotations: r.Annotations})
+		p.Require = append(p.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Annotations: r.Annotations})
 	}
 	r.report.Proof = report.ProofStored
 	if len(trusted) > 0 {
@@ -151,10 +155,10 @@ func (r *run) gateAll(ctx context.Context, required policy.Policy, written bool)
 }
 
 // lagging reports whether a verdict may come from a registry that does not
-// yet show what was written.
+// yet show what this run wrote.
 func lagging(v gate.Verdict) bool {
 	return slices.ContainsFunc(v.Findings, func(f gate.Finding) bool {
-		return slices.Contains([]string{"unsigned", "threshold", "key_other", "referrer_missing", "blob_missing"}, f.Code)
+		return strings.HasPrefix(f.Check, storedCheck) && slices.Contains([]string{"unsigned", "threshold", "key_other", "referrer_missing", "blob_missing"}, f.Code)
 	})
 }
 

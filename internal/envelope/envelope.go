@@ -123,7 +123,7 @@ func VerifyBytes(keys []Key, message, sig []byte) (Key, signer.Algorithm, error)
 			}
 		}
 	}
-	return Key{}, "", fault.Refusedf("signature_invalid", "", "the signature verifies with none of the %d keys", len(keys))
+	return Key{}, "", fault.Refusedf("signature_invalid", "", "made by another key, or changed since")
 }
 
 // Malformed returns the refusal of a candidate that is not what its format

@@ -52,7 +52,7 @@ func (c *check) absent(f *Finding) {
 	case broken >= 0:
 		f.Code, f.Fact = c.ignored[broken].Code, c.ignored[broken].Why
 		f.Next = "sign the image again, and find out who wrote that entry"
-	case other >= 0:
+	case other >= 0 || len(c.counted) > 0:
 		f.Code, f.Fact = "key_other", "it has signatures, and none of them verifies with a trusted key"
 		f.Next = "sign with a trusted key, or correct trusted-keys; signgate inspect shows what is attached"
 	default:

@@ -138,7 +138,7 @@ func right(push bool) string {
 func (c *Client) source(repository string) string {
 	host, _, _ := strings.Cut(repository, "/")
 	if c.opts.Source != nil {
-		if s := c.opts.Source(host); s != "" {
+		if s := c.opts.Source(host); s != "" && s != "anonymous" {
 			return "credentials from " + s
 		}
 	}

@@ -35,7 +35,7 @@ func (s Subject) text(b *strings.Builder) {
 		fmt.Fprintf(b, "    signatures: %d new, %d already there\n", s.Signed, s.Existing)
 	}
 	for _, sig := range s.Signatures {
-		fmt.Fprintf(b, "    %s by %s (%s, %s)\n", sig.Format, sig.Key, sig.Fingerprint, sig.Store)
+		fmt.Fprintf(b, "    %s by %s (%s)\n", sig.Format, sig.signer(), sig.Store)
 	}
 	for _, f := range s.Findings {
 		if f.Outcome != "passed" {
@@ -43,11 +43,22 @@ func (s Subject) text(b *strings.Builder) {
 		}
 	}
 	for _, i := range s.Ignored {
+		if s.Outcome == "passed" {
+			break // others may sign, too; the JSON has them
+		}
 		fmt.Fprintf(b, "    not counted: %s (%s)\n", i.Why, i.Code)
 	}
 	for _, k := range s.Skipped {
 		fmt.Fprintf(b, "    left out: %s, %s\n", k.Digest, k.Reason)
 	}
+}
+
+// signer names the key, with its fingerprint unless the name has it already.
+func (s Signature) signer() string {
+	if strings.Contains(s.Key, s.Fingerprint) {
+		return s.Key
+	}
+	return s.Key + " " + s.Fingerprint
 }
 
 func (f Finding) sentence() string {

@@ -1,0 +1,48 @@
+# make demo   the main job and three refusals, on this machine
+# make test   all tests: race detector, scripts, interop with cosign and
+#             containers/image, the container, workflows under act
+# make unit   the part of it that needs no peers and no Docker
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
+
+.PHONY: demo test unit interop e2e docs build lint bench clean
+
+demo:
+	@test/setup/need.sh cc
+	go run ./cmd/signgate demo
+
+test: lint unit docs interop e2e
+
+unit:
+	@test/setup/need.sh cc softhsm2 opensc
+	go test -race -timeout 10m ./...
+
+docs:
+	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
+
+interop:
+	@test/setup/need.sh cc softhsm2 opensc
+	@test/setup/peers.sh cosign-v2 cosign-v3 registry crane
+	cd test/interop && go test -timeout 15m -tags "$(INTEROP_TAGS)" ./...
+
+e2e:
+	test/setup/e2e.sh
+
+build:
+	@mkdir -p dist
+	go build -trimpath -ldflags "$(LDFLAGS)" -o dist/signgate ./cmd/signgate
+	go build -trimpath -ldflags "$(LDFLAGS)" -o dist/signgate-action ./cmd/action
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run: gofmt -w ."; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+clean:
+	rm -rf dist

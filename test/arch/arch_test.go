@@ -1,0 +1,129 @@
+// Package arch guards the direction of imports that the design sets.
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/signgate/signgate/"
+
+// may lists, for each package, the packages of ours that it may import.
+// internal/fault and internal/retry are the vocabulary that all share.
+var may = map[string][]string{
+	"internal/fault":                  {},
+	"internal/retry":                  {},
+	"internal/image":                  {},
+	"internal/actions":                {},
+	"internal/keychain":               {},
+	"internal/signer":                 {},
+	"internal/filesigner":             {"internal/signer"},
+	"internal/kmsigner/awskms":        {"internal/signer"},
+	"internal/pkcs11signer":           {"internal/signer"},
+	"internal/envelope":               {"internal/image", "internal/signer"},
+	"internal/envelope/simplesigning": {"internal/envelope", "internal/image", "internal/signer"},
+	"internal/envelope/bundle":        {"internal/envelope", "internal/image", "internal/signer"},
+	"internal/attest":                 {"internal/envelope", "internal/image"},
+	"internal/registry":               {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
+	"internal/policy":                 {"internal/signer", "internal/envelope"},
+	"internal/gate":                   {"internal/policy", "internal/attest", "internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
+	"internal/report":                 {"internal/gate", "internal/envelope", "internal/image"},
+}
+
+var shared = []string{"internal/fault", "internal/retry"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T) []pkg {
+	out, err := exec.Command("go", "list", "-deps=false", "-json=ImportPath,Imports,Deps", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return pkgs
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	seen := 0
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, ruled := may[name]
+		if !ruled {
+			continue
+		}
+		seen++
+		for _, imp := range p.Imports {
+			ours, found := strings.CutPrefix(imp, module)
+			if found && !slices.Contains(allowed, ours) && !slices.Contains(shared, ours) {
+				t.Errorf("%s imports %s, which is not below it", name, ours)
+			}
+		}
+	}
+	if seen != len(may) {
+		t.Errorf("%d of %d packages with a rule were found", seen, len(may))
+	}
+}
+
+// vendors lists libraries that only the packages with a prefix may import.
+// keychain reads AWS credentials for ECR.
+var vendors = map[string][]string{
+	"github.com/aws/":         {"internal/kmsigner/", "internal/keychain"},
+	"github.com/miekg/pkcs11": {"internal/pkcs11signer"},
+	"C":                       {"internal/pkcs11signer"},
+	"golang.org/x/oauth2":     {"internal/keychain"},
+	"github.com/spf13/":       {"internal/cli"},
+	"github.com/sethvargo/":   {"internal/actions"},
+	"github.com/rogpeppe/":    {"internal/cli/clitest"},
+}
+
+func TestVendors(t *testing.T) {
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		for _, imp := range p.Imports {
+			for vendor, homes := range vendors {
+				if !strings.HasPrefix(imp, vendor) || vendor == "C" && imp != "C" {
+					continue
+				}
+				if !slices.ContainsFunc(homes, func(h string) bool { return strings.HasPrefix(name, h) }) {
+					t.Errorf("%s imports %s, which belongs in %s", name, imp, strings.Join(homes, " or "))
+				}
+			}
+		}
+	}
+}
+
+var forTests = []string{"internal/cli/clitest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest"}
+
+// TestProgramsHaveNoTests: what only tests need is not in the programs.
+func TestProgramsHaveNoTests(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath != module+"cmd/action" && p.ImportPath != module+"cmd/signgate" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if dep == "testing" || slices.Contains(forTests, strings.TrimPrefix(dep, module)) {
+				t.Errorf("%s depends on %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
