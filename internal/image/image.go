@@ -9,6 +9,7 @@
 package image
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -65,7 +66,7 @@ func Parse(s string) (Image, error) {
 	repo, tag := splitTag(rest)
 	img := Image{Digest: digest}
 	r, err := name.NewRepository(strings.ToLower(repo), name.WeakValidation)
-	if err != nil || repo == "" {
+	if err != nil || repo == "" || !nameForm.MatchString(r.RepositoryStr()) || strings.HasSuffix(r.RegistryStr(), ":") {
 		return Image{}, badReference(s)
 	}
 	img.Repository = Canonical(r.Name())
@@ -78,6 +79,10 @@ func Parse(s string) (Image, error) {
 	img.Tags = []string{tag}
 	return img, nil
 }
+
+// nameForm is the <name> of the OCI distribution specification 1.1, "Pulling
+// manifests".
+var nameForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 func badReference(s string) error {
 	return fault.Configf("reference_invalid", "write it as registry/repository:tag or registry/repository@sha256:…",

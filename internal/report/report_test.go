@@ -1,0 +1,60 @@
+package report_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/gate"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/report"
+)
+
+func refused(repository string) *report.Report {
+	s := image.Subject{Repository: repository, Digest: "sha256:" + strings.Repeat("1", 64), Tags: []string{"1.4"}}
+	r := &report.Report{Command: "verify", Proof: report.ProofTrusted, Subjects: []report.Subject{{Subject: s}}}
+	r.Subjects[0].Decide(gate.Verdict{Subject: s, Findings: []gate.Finding{{Outcome: fault.Refused, Code: "unsigned", Check: "trusted-keys", Tag: "1.4", Fact: "it has no signature", Next: "sign it"}}})
+	r.End(fault.Refused, nil)
+	return r
+}
+
+func TestText(t *testing.T) {
+	var b bytes.Buffer
+	if err := refused("ghcr.io/acme/app").Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := "✗ ghcr.io/acme/app@sha256:" + strings.Repeat("1", 64) + " [1.4]\n" +
+		"    refused unsigned: trusted-keys for the tag 1.4: it has no signature; sign it\n" +
+		"verify: REFUSED (exit code 1)\n"
+	if b.String() != want {
+		t.Errorf("%s; want %s", b.String(), want)
+	}
+}
+
+// TestSummaryEscapes: what a registry or a workflow names cannot add markup,
+// cells or lines to the summary.
+func TestSummaryEscapes(t *testing.T) {
+	hostile := "x|y\n## PASSED\n<img src=x>[a](b)`c`"
+	text := strings.Join(refused(hostile).Summary(), "")
+	for _, bad := range []string{"\n## PASSED", "<img", "x|y", "[a](b)"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("the summary holds %q:\n%s", bad, text)
+		}
+	}
+	if !strings.Contains(text, "## signgate verify: REFUSED") {
+		t.Errorf("the summary lacks the verdict:\n%s", text)
+	}
+}
+
+// TestVerdictSentence: the report says which of two things it proved.
+func TestVerdictSentence(t *testing.T) {
+	for proof, want := range map[string]string{report.ProofStored: "no trusted keys were given", report.ProofTrusted: "the required trusted keys have signed"} {
+		r := &report.Report{Command: "sign", Proof: proof}
+		r.End(fault.Passed, nil)
+		var b bytes.Buffer
+		if err := r.Text(&b); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %q, %v", proof, b.String(), err)
+		}
+	}
+}
