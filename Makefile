@@ -17,7 +17,7 @@ test: lint unit docs interop e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc
-	go test -race -timeout 10m ./...
+	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch
 
 docs:
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
@@ -38,7 +38,10 @@ build:
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run: gofmt -w ."; exit 1; }
 	go vet ./...
+	go vet -tags e2e ./test/e2e
+	cd test/interop && go vet -tags "$(INTEROP_TAGS)" ./...
 	go tool staticcheck ./...
+	go tool staticcheck -tags e2e ./test/e2e
 	go mod tidy -diff
 
 bench:

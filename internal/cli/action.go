@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
@@ -24,15 +25,14 @@ func Action(ctx context.Context, p Process) int {
 	if len(p.Args) == 1 {
 		verb = p.Args[0]
 	}
-	r, err := newActionRun(p, runner, verb, v)
+	o, err := readInputs(verb, v)
+	r := newRun(p, runner, verb, o)
+	verbs := map[string]func(context.Context) error{"sign": r.sign, "verify": r.verify}
+	do := verbs[verb]
 	if err != nil {
-		return actionFailed(runner, verb, err)
+		do = func(context.Context) error { return err }
 	}
 	end := runner.Group("signgate " + verb)
-	do := r.sign
-	if verb == "verify" {
-		do = r.verify
-	}
 	outcome := r.do(ctx, do)
 	end()
 	_ = r.report.Text(runner.Log())
@@ -48,30 +48,17 @@ func knownInput(name string) bool {
 	return false
 }
 
-func newActionRun(p Process, runner *actions.Runner, verb string, v values) (*run, error) {
-	if verb != "sign" && verb != "verify" {
-		return nil, fault.Configf("verb_unknown", "use sign or verify as the container's only argument", "the action has no verb %q", verb)
-	}
-	if err := v.checkNames(verb, true); err != nil {
-		return nil, err
-	}
+// readInputs reads and checks the inputs of a verb. With an error it returns
+// what a run needs to report it.
+func readInputs(verb string, v values) (options, error) {
 	o, err := parse(v)
+	if verb != "sign" && verb != "verify" {
+		err = fault.Configf("verb_unknown", "use sign or verify as the container's only argument", "the action has no verb %q", verb)
+	} else if unknown := v.checkNames(verb, true); unknown != nil {
+		err = unknown
+	}
 	if err != nil {
-		return nil, err
+		return options{values: values{}, ShowSummary: true, Timeout: time.Minute}, err
 	}
-	return newRun(p, runner, verb, o), nil
-}
-
-// actionFailed ends a run that could not begin: outputs that a later step
-// reads say so, too.
-func actionFailed(runner *actions.Runner, verb string, err error) int {
-	outcome := fault.OutcomeOf(err)
-	runner.Error("signgate "+verb+": "+outcome.String(), fault.CodeOf(err)+": "+err.Error())
-	for _, name := range []string{"signed", "verified"} {
-		if e := runner.SetOutput(name, "false"); e != nil {
-			runner.Error("signgate", e.Error())
-		}
-	}
-	runner.Finish()
-	return int(outcome)
+	return o, nil
 }

@@ -44,7 +44,7 @@ func newRoot(p Process) *cobra.Command {
 		Short:         "Sign container image digests with a KMS, an HSM or a key file, and gate what the registry holds",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       p.Version,
+		Version:       p.version(),
 	}
 	root.AddCommand(newSign(p), newVerify(p), newKey(p), newInspect(p), newDemo(p), newVersion(p))
 	return root
@@ -175,7 +175,7 @@ func newVersion(p Process) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.Stdout, p.Version)
+			_, err := fmt.Fprintln(p.Stdout, p.version())
 			return err
 		},
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,9 +23,7 @@ func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Ou
 		err = r.interrupted(ctx, verb(ctx))
 	}
 	r.report.End(r.outcome(err), err)
-	if err := r.publish(dir); err != nil {
-		r.report.End(fault.Worst(r.outcome(err), fault.Outcome(r.report.ExitCode)), err)
-	}
+	r.publish(dir)
 	r.tell()
 	return fault.Outcome(r.report.ExitCode)
 }
@@ -49,6 +48,8 @@ func (r *run) outcome(err error) fault.Outcome {
 	return fault.Worst(outcomes...)
 }
 
+const reportName = "report.json"
+
 // outputDir makes the output folder before anything is signed, so that a
 // workspace that cannot be written to is found out first.
 func (r *run) outputDir() (string, error) {
@@ -61,7 +62,7 @@ func (r *run) outputDir() (string, error) {
 		return "", err
 	}
 	if err = r.runner.MkdirAll(dir); err == nil {
-		err = os.WriteFile(filepath.Join(dir, "report.json"), []byte("{}\n"), 0o644)
+		err = r.writeReport(dir)
 	}
 	if err != nil {
 		return "", fault.Configf("output_unwritable", "give a folder that this step may write to, or leave output-dir out", "output-dir cannot be written to: %w", err)
@@ -69,45 +70,50 @@ func (r *run) outputDir() (string, error) {
 	return dir, nil
 }
 
-// publish writes the report file, the outputs and the summary. Outputs are
-// written also when the run has failed.
-func (r *run) publish(dir string) error {
+// publish writes the report file, the summary and the outputs, each also when
+// the run or one of the others has failed. The outputs come last, so that they
+// never say more than the exit code.
+func (r *run) publish(dir string) {
 	path := ""
 	if dir != "" {
-		path = filepath.Join(dir, "report.json")
-		if err := r.writeReport(path); err != nil {
-			return err
+		path = r.runner.RelativePath(filepath.Join(dir, reportName))
+		if err := r.writeReport(dir); err != nil {
+			r.fail(fault.Configf("output_unwritable", "the run itself is done; give a folder that this step may write to", "report.json cannot be written: %w", err))
 		}
+	}
+	if r.ShowSummary {
+		r.fail(r.runner.AddSummary(r.report.Summary()...))
 	}
 	var failed error
-	set := func(name, value string) {
-		if err := r.runner.SetOutput(name, value); err != nil && failed == nil {
+	r.setOutputs(func(name, value string) {
+		if err := r.runner.SetOutput(name, value); failed == nil {
 			failed = err
 		}
-	}
-	if path != "" {
-		path = r.runner.RelativePath(path)
-	}
-	r.setOutputs(set, path)
-	if r.ShowSummary && failed == nil {
-		failed = r.runner.AddSummary(r.report.Summary()...)
-	}
-	return failed
+	}, path)
+	r.fail(failed)
 }
 
-func (r *run) writeReport(path string) error {
-	f, err := os.Create(path)
-	if err == nil {
-		err = r.report.JSON(f)
-		if e := f.Close(); err == nil {
-			err = e
-		}
-		r.runner.Chown(path)
-	}
+// fail adds an error to the end of a run.
+func (r *run) fail(err error) {
 	if err != nil {
-		return fault.Configf("output_unwritable", "the run itself is done; give a folder that this step may write to", "report.json cannot be written: %w", err)
+		r.report.End(fault.Worst(fault.OutcomeOf(err), fault.Outcome(r.report.ExitCode)), err)
 	}
-	return nil
+}
+
+// writeReport replaces report.json in dir. A link of that name is replaced and
+// not followed: the workspace may hold what somebody else put there.
+func (r *run) writeReport(dir string) error {
+	f, err := os.CreateTemp(dir, ".report-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(r.report.JSON(f), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, reportName))
+	}
+	r.runner.Chown(filepath.Join(dir, reportName))
+	return err
 }
 
 // setOutputs sets every output of the verb; report is the path of report.json.
@@ -130,7 +136,9 @@ func (r *run) commonOutputs(set func(name, value string)) {
 			first = s.Digest
 		}
 		images = append(images, s.Subject.String())
-		commands = append(commands, verifyCommand(s))
+		if s.Outcome == fault.Passed.String() {
+			commands = append(commands, verifyCommand(s))
+		}
 	}
 	results, err := json.Marshal(r.report.Subjects)
 	if err != nil {

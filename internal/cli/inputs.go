@@ -63,7 +63,7 @@ func inputs() []input {
 		{"sequence", number, "", "sign", "a number that grows with each release; UTC milliseconds when empty"},
 		{"resign", boolean, "false", "sign", "sign again although the same signature exists"},
 		{"dry-run", boolean, "false", "sign", "do everything except writing to the registry"},
-		{"allow-untrusted-trigger", boolean, "false", both, "run on pull_request_target, workflow_run and issue_comment"},
+		{"allow-untrusted-trigger", boolean, "false", "sign", "sign on pull_request_target, workflow_run and issue_comment"},
 
 		{"registry-username", text, "", network, "user name for the registry of the images"},
 		{"registry-password", secret, "", network, "password or token for the registry of the images"},

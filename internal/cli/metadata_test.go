@@ -50,6 +50,14 @@ func markdownInputs() string {
 	return b.String()
 }
 
+func inputNames() string {
+	var names []string
+	for _, in := range inputs() {
+		names = append(names, "`"+in.name+"`")
+	}
+	return strings.Join(names, " · ") + "\n"
+}
+
 func tick(b bool) string {
 	if b {
 		return "✓"
@@ -91,6 +99,7 @@ func TestGeneratedFiles(t *testing.T) {
 	for name, verb := range actionFiles {
 		checkGenerated(t, name, "# BEGIN inputs\n", "# END inputs\n", yamlInputs(verb))
 	}
+	checkGenerated(t, "README.md", "<!-- BEGIN inputs -->\n", "<!-- END inputs -->\n", inputNames())
 	checkGenerated(t, "docs/inputs.md", "<!-- BEGIN inputs -->\n", "<!-- END inputs -->\n", markdownInputs())
 }
 

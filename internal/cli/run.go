@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,15 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
+}
+
+// version returns the version that the linker set, or else the one that the
+// module was built as.
+func (p Process) version() string {
+	if info, ok := debug.ReadBuildInfo(); p.Version == "dev" && ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return p.Version
 }
 
 // lookup returns an environment variable and whether it is set.
@@ -57,7 +67,7 @@ type run struct {
 func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
 	return &run{
 		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
-		report: newReport(verb, p.Version, o.DryRun),
+		report: newReport(verb, p.version(), o.DryRun),
 	}
 }
 
@@ -137,7 +147,7 @@ func (r *run) connect(images []image.Image) error {
 	r.runner.Mask(k.Secrets()...)
 	r.registry = registry.New(registry.Options{
 		Keychain: k, Source: k.Source, Insecure: r.list("insecure-registries"),
-		Retry: r.retry(), UserAgent: "signgate/" + r.process.Version,
+		Retry: r.retry(), UserAgent: "signgate/" + r.process.version(),
 	})
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
+	"slices"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
@@ -98,11 +99,9 @@ func AlgorithmFor(pub crypto.PublicKey) (signer.Algorithm, error) {
 // ReaderWarning returns the stock readers that cannot verify signatures of
 // pub's type, as a sentence, and "" for the types that all of them can.
 func ReaderWarning(pub crypto.PublicKey) string {
-	switch signer.KeyType(pub) {
+	switch t := signer.KeyType(pub); t {
 	case "P-384", "P-521":
-		return fmt.Sprintf("cosign verifies %s signatures only with --signature-digest-algorithm; P-256 is read everywhere", signer.KeyType(pub))
-	case "Ed25519":
-		return "cosign 3 and containers/image do not verify Ed25519 signatures of key files; P-256 is read everywhere"
+		return fmt.Sprintf("cosign verifies %s signatures only with --signature-digest-algorithm, and containers/image (podman, CRI-O) not at all; P-256 is read everywhere", t)
 	}
 	return ""
 }
@@ -117,7 +116,7 @@ func VerifyBytes(keys []Key, message, sig []byte) (Key, signer.Algorithm, error)
 		if err != nil {
 			continue // no key that signgate accepted gets here
 		}
-		for _, a := range []signer.Algorithm{alg, signer.ECDSASHA256} {
+		for _, a := range slices.Compact([]signer.Algorithm{alg, signer.ECDSASHA256}) {
 			if a.Verify(k.Public, message, sig) == nil {
 				return k, a, nil
 			}

@@ -137,23 +137,32 @@ func (p *pool) give(s session, err error) {
 
 // renew makes s, which the caller opened outside the pool, the first session of
 // the next generation, and closes the idle ones of the last. It waits for a
-// place: sessions in use make one when they come back.
+// place: sessions in use make one when they come back. Where others have opened
+// sessions of the new generation in all places meanwhile, s is not needed.
 func (p *pool) renew(ctx context.Context, s session) error {
 	p.mu.Lock()
 	s.generation = p.origin.generation + 1
 	p.origin = s.origin
 	p.mu.Unlock()
-	p.drain()
-	select {
-	case <-p.spare:
-		p.mu.Lock()
-		p.open++
-		p.mu.Unlock()
-		p.give(s, nil)
-		return nil
-	case <-ctx.Done():
-		_ = p.api.CloseSession(s.handle)
-		return late(ctx, "waiting for a session of the token")
+	for {
+		select {
+		case <-p.spare:
+			p.mu.Lock()
+			p.open++
+			p.mu.Unlock()
+			p.give(s, nil)
+			return nil
+		case other := <-p.idle:
+			if other.generation == s.generation {
+				p.give(other, nil)
+				_ = p.api.CloseSession(s.handle)
+				return nil
+			}
+			p.give(other, errClosed)
+		case <-ctx.Done():
+			_ = p.api.CloseSession(s.handle)
+			return late(ctx, "waiting for a session of the token")
+		}
 	}
 }
 

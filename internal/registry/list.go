@@ -73,8 +73,8 @@ func (c *Client) entries(ctx context.Context, s image.Subject, store string) ([]
 		return list, err
 	}
 	m, found, err := c.Manifest(ctx, s.Repository, FallbackTag(s.Digest))
-	if err != nil || !found {
-		return nil, err
+	if err != nil || !found || !image.IsIndex(m.MediaType) {
+		return nil, err // cosign copy puts the image itself at this tag: that lists no referrers
 	}
 	return c.parseIndex(s, FallbackTag(s.Digest), m.MediaType, m.Body)
 }

@@ -330,6 +330,41 @@ func TestCredentialsStay(t *testing.T) {
 	leaked.Range(func(path, value any) bool { t.Errorf("%v got %v", path, value); return true })
 }
 
+// TestRealm: credentials are not taken to wherever a registry says.
+func TestRealm(t *testing.T) {
+	for _, realm := range []string{"http://10.255.255.1/token", "https://169.254.169.254/token", "ftp://x/token"} {
+		server := registrytest.Start(t, registrytest.Referrers)
+		server.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		})
+		_, _, err := newClient(1).Manifest(t.Context(), server.Host+"/app", "latest")
+		if fault.CodeOf(err) != "registry_realm" || fault.IsTransient(err) {
+			t.Errorf("%s: %v", realm, err)
+		}
+	}
+}
+
+// TestForeignFallbackTag: cosign copy puts an image at the fallback tag; that
+// is no list of referrers, and no reason not to sign.
+func TestForeignFallbackTag(t *testing.T) {
+	server := registrytest.Start(t, registrytest.Referrers)
+	c := newClient(1)
+	s := pushed(t, c, server, "app:1")
+	m, _, err := c.Manifest(t.Context(), s.Repository, s.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, registry.FallbackTag(s.Digest), m.MediaType, string(m.Body))
+	if _, err := c.Attach(t.Context(), s, attachments("ours")); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, c, s); len(got) != 2 {
+		t.Errorf("listed %q", got)
+	}
+}
+
 // TestPlainHTTP: only loopback and listed hosts are spoken to in the clear.
 func TestPlainHTTP(t *testing.T) {
 	for host, want := range map[string]string{
