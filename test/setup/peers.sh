@@ -36,7 +36,10 @@ build() {
     rm -rf "$tmp"
     say "built $name $version in $((SECONDS - began)) s"
   fi
-  ln -sfn "$(basename "$file")" "$dir/.link.$name" && mv -T "$dir/.link.$name" "$dir/$name"
+  if [ "$(readlink "$dir/$name")" != "$name@$version" ]; then
+    ln -sfn "$name@$version" "$dir/.link.$name"
+    mv -T "$dir/.link.$name" "$dir/$name"
+  fi
 }
 
 wanted=" $* "
