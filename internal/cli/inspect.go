@@ -3,16 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
@@ -139,71 +132,4 @@ func hearsay(c envelope.Candidate) (v envelope.Verified, err error) {
 		v.Key = envelope.Key{Name: v.Claims.Key.ID, Fingerprint: v.Claims.Key.Fingerprint}
 	}
 	return v, err
-}
-
-func printTree(w io.Writer, images []attachedImage) error {
-	var b strings.Builder
-	for _, img := range images {
-		fmt.Fprintf(&b, "%s\n", img.Subject)
-		if img.Platform != "" {
-			fmt.Fprintf(&b, "├─ platform %s of %s\n", img.Platform, img.Index)
-		}
-		for _, s := range img.Signatures {
-			fmt.Fprintf(&b, "├─ signature %s, %s\n", s.Format, s.Manifest)
-			for _, line := range s.details() {
-				fmt.Fprintf(&b, "│    %s\n", line)
-			}
-		}
-		for _, u := range img.Unreadable {
-			fmt.Fprintf(&b, "├─ unreadable: %s\n", u)
-		}
-		for _, a := range img.Attached {
-			fmt.Fprintf(&b, "├─ %s in the %s%s\n", a.Digest, a.Store, kindOf(a))
-		}
-		if len(img.Signatures)+len(img.Attached)+len(img.Unreadable) == 0 {
-			b.WriteString("├─ nothing is attached\n")
-		}
-	}
-	_, err := io.WriteString(w, actions.Foreign(b.String()))
-	return err
-}
-
-func (s attachedSignature) details() []string {
-	out := []string{"key " + orUnknown(s.Key) + " " + s.Fingerprint + map[bool]string{true: " (verified)", false: " (not verified)"}[s.Verified]}
-	if s.Reference != "" {
-		out = append(out, "reference "+s.Reference)
-	}
-	for _, k := range slices.Sorted(maps.Keys(s.Annotations)) {
-		out = append(out, "annotation "+k+"="+s.Annotations[k])
-	}
-	c := s.Claims
-	if c == nil {
-		return append(out, "no claims")
-	}
-	out = append(out, fmt.Sprintf("signed %s as %s [%s], sequence %d", c.IssuedAt.Format(time.RFC3339), c.Repository, strings.Join(c.Tags, ", "), c.Sequence))
-	if !c.ExpiresAt.IsZero() {
-		out = append(out, "expires "+c.ExpiresAt.Format(time.RFC3339))
-	}
-	if c.Run != nil {
-		out = append(out, fmt.Sprintf("by run %s of %s (%s)", c.Run.RunID, c.Run.WorkflowRef, c.Run.Event))
-	}
-	return out
-}
-
-// kindOf says what a referrer is, as far as the registry says it.
-func kindOf(a registry.Attached) string {
-	if a.PredicateType != "" {
-		return ": " + a.PredicateType
-	}
-	if a.ArtifactType != "" {
-		return ": " + a.ArtifactType
-	}
-	return ""
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

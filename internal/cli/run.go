@@ -16,7 +16,6 @@ import (
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/retry"
-	"github.com/signgate/signgate/internal/signer"
 )
 
 // Process is what the operating system gives a program. Only main takes it
@@ -119,7 +118,7 @@ func (r *run) retry() retry.Policy {
 }
 
 // keyRetry gives each call to a key backend ten seconds.
-func (r *run) keyRetry() signer.Retry {
+func (r *run) keyRetry() retry.Policy {
 	p := r.retry()
 	p.PerAttempt = 10 * time.Second
 	return p

@@ -110,42 +110,12 @@ func (v values) checkNames(verb string, env bool) error {
 		if slices.Contains(known, name) {
 			continue
 		}
-		next := "did you mean " + nearest(name, known) + "?"
+		near, _ := fault.Nearest(strings.ReplaceAll(name, "_", "-"), known)
+		next := "did you mean " + near + "?"
 		if env {
 			next += " If no step sets it, an env: entry INPUT_" + strings.ToUpper(name) + " of the job or workflow does; rename that one"
 		}
 		return fault.Configf("input_unknown", next, "%s has no input %q", verb, name)
 	}
 	return nil
-}
-
-// nearest returns the known name with the fewest edits to name.
-func nearest(name string, known []string) string {
-	best, least := "", 1<<30
-	for _, k := range known {
-		if d := edits(strings.ReplaceAll(name, "_", "-"), k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			last, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, last+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 	"github.com/signgate/signgate/internal/signer/signertest"
 )
@@ -35,7 +36,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestGuarded(t *testing.T) {
-	s, err := signer.Guard(open(t, "pkcs11:token=lab;object=p256"), signer.Retry{})
+	s, err := signer.Guard(open(t, "pkcs11:token=lab;object=p256"), retry.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}

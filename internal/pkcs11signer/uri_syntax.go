@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/signgate/signgate/internal/fault"
 )
 
 // parse fills the attributes of one part of the URI: the path or the query.
@@ -35,17 +37,16 @@ var plainName = regexp.MustCompile(`^[a-z][a-z-]{0,30}$`)
 // only where it cannot be a piece of a PIN with an unescaped separator: outside
 // the query, or when it resembles an attribute.
 func (u *URI) lookup(name string, found, query bool) (field, error) {
-	nearest, near := "", ""
+	var known []string
 	for _, f := range u.fields() {
 		if f.name == name && found {
 			return f, misplaced(f, query)
 		}
-		if nearest == "" || distance(name, f.name) < distance(name, nearest) {
-			nearest = f.name
-		}
+		known = append(known, f.name)
 	}
-	if 3*distance(name, nearest) <= len(name) {
-		near = nearest
+	near, edits := fault.Nearest(name, known)
+	if 3*edits > len(name) {
+		near = ""
 	}
 	if meant := aliases[name]; meant != "" {
 		near = meant
@@ -163,28 +164,4 @@ func escapeAll(s string) string {
 		fmt.Fprintf(&b, "%%%02X", s[i])
 	}
 	return b.String()
-}
-
-// distance is the edit distance of Levenshtein. Names are short; anything long
-// is simply far away.
-func distance(a, b string) int {
-	if len(a) > 32 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

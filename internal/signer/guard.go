@@ -7,18 +7,19 @@ import (
 	"strings"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/retry"
 )
 
 // Signer is a guarded Key. It is safe for concurrent use.
 type Signer struct {
 	key         Key
 	fingerprint string
-	retry       Retry
+	retry       retry.Policy
 }
 
 // Guard wraps key. It fails when the key's type is not one that signgate
 // supports.
-func Guard(key Key, retry Retry) (*Signer, error) {
+func Guard(key Key, retry retry.Policy) (*Signer, error) {
 	if err := CheckKey(key.Public()); err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (s *Signer) RedirectedTo() string {
 
 // Sign signs message and returns the signature only after it has verified it
 // locally, with the public key fetched at open, over the exact message. It
-// repeats a transient failure as its Retry says, and nothing else. A response
+// repeats a transient failure as its policy says, and nothing else. A response
 // that came from another key or another algorithm is a refusal.
 func (s *Signer) Sign(ctx context.Context, alg Algorithm, message []byte) (Signature, error) {
 	var sig Signature

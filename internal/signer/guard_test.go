@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -55,7 +56,7 @@ func (b *backend) Sign(ctx context.Context, alg signer.Algorithm, message []byte
 }
 
 func guard(t *testing.T, b *backend) *signer.Signer {
-	s, err := signer.Guard(b, signer.Retry{Attempts: 3, Base: time.Millisecond, PerAttempt: 50 * time.Millisecond})
+	s, err := signer.Guard(b, retry.Policy{Attempts: 3, Base: time.Millisecond, PerAttempt: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestGuard(t *testing.T) {
 
 func TestGuardRefusesKeyTypes(t *testing.T) {
 	p224, _ := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
-	if _, err := signer.Guard(&backend{key: p224}, signer.Retry{}); fault.CodeOf(err) != "key_type_unsupported" {
+	if _, err := signer.Guard(&backend{key: p224}, retry.Policy{}); fault.CodeOf(err) != "key_type_unsupported" {
 		t.Errorf("P-224: %v", err)
 	}
 }

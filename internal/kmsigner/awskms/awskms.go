@@ -34,6 +34,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -54,7 +55,7 @@ type Options struct {
 	HTTPClient *http.Client
 
 	// Retry governs how Open reads the public key. Sign does not retry.
-	Retry signer.Retry
+	Retry retry.Policy
 }
 
 // Key is a key of AWS KMS. It is a signer.Key and a signer.Redirected.

@@ -13,6 +13,7 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/kmsigner/awskms"
 	"github.com/signgate/signgate/internal/kmsigner/kmstest"
+	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 	"github.com/signgate/signgate/internal/signer/signertest"
 )
@@ -22,7 +23,7 @@ const (
 	token  = "s3ss10nT0kenThatMustNotShow0123456789"
 )
 
-var quick = signer.Retry{Attempts: 4, PerAttempt: 5 * time.Second, Base: time.Millisecond}
+var quick = retry.Policy{Attempts: 4, PerAttempt: 5 * time.Second, Base: time.Millisecond}
 
 // start runs a service and leads the SDK of this process to it.
 func start(t *testing.T) *kmstest.Server {

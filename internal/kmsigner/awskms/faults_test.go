@@ -15,6 +15,7 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/kmsigner/awskms"
 	"github.com/signgate/signgate/internal/kmsigner/kmstest"
+	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -96,7 +97,7 @@ func TestStates(t *testing.T) {
 	}
 	// A new replica becomes usable while the guard waits.
 	time.AfterFunc(20*time.Millisecond, func() { server.SetState(arn, kmstest.Enabled) })
-	patient, err := signer.Guard(open2(t, server, arn), signer.Retry{Attempts: 100, Base: 5 * time.Millisecond})
+	patient, err := signer.Guard(open2(t, server, arn), retry.Policy{Attempts: 100, Base: 5 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestStates(t *testing.T) {
 func open2(t *testing.T, server *kmstest.Server, arn string) *awskms.Key {
 	t.Helper()
 	server.SetState(arn, kmstest.Creating)
-	key, err := awskms.Open(t.Context(), "awskms:///"+arn, awskms.Options{Retry: signer.Retry{Attempts: 100, Base: 5 * time.Millisecond}})
+	key, err := awskms.Open(t.Context(), "awskms:///"+arn, awskms.Options{Retry: retry.Policy{Attempts: 100, Base: 5 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestHang(t *testing.T) {
 	server := start(t)
 	arn := create(t, server, kmstest.P256)
 	key := open(t, "awskms:///"+arn)
-	hasty, err := signer.Guard(key, signer.Retry{Attempts: 2, PerAttempt: 100 * time.Millisecond})
+	hasty, err := signer.Guard(key, retry.Policy{Attempts: 2, PerAttempt: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/policy"
+	"github.com/signgate/signgate/internal/report"
+)
+
+// maxTrust is the most that is read from one source of trusted keys, in bytes.
+const maxTrust = 1 << 20
+
+// trustedKeys reads the input trusted-keys. It returns nothing when it was not
+// given.
+func (r *run) trustedKeys() ([]envelope.Key, error) {
+	var keys []envelope.Key
+	rest := []byte(r.get("trusted-keys"))
+	for len(bytes.TrimSpace(rest)) > 0 {
+		source, text, after, err := r.nextTrust(bytes.TrimSpace(rest))
+		if err != nil {
+			return nil, err
+		}
+		rest = after
+		found, err := policy.ParseKeys(source, text)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(text)
+		trust := report.Trust{Source: source, SHA256: hex.EncodeToString(sum[:])}
+		for _, k := range found {
+			trust.Fingerprints = append(trust.Fingerprints, k.Fingerprint)
+		}
+		r.report.Trust = append(r.report.Trust, trust)
+		keys = append(keys, found...)
+	}
+	return keys, r.checkTrust()
+}
+
+// nextTrust takes one source from the input: a PEM block, env://NAME or a path.
+func (r *run) nextTrust(rest []byte) (source string, text, after []byte, err error) {
+	if bytes.HasPrefix(rest, []byte("-----BEGIN ")) {
+		block, after := pem.Decode(rest)
+		if block == nil {
+			return "", nil, nil, badInput("trusted-keys", "-----BEGIN …", "whole PEM blocks with their lines")
+		}
+		return "inline", pem.EncodeToMemory(block), after, nil
+	}
+	line, after, _ := bytes.Cut(rest, []byte("\n"))
+	source = strings.TrimSpace(string(line))
+	if name, ok := strings.CutPrefix(source, "env://"); ok {
+		value, set := r.process.lookup(name)
+		if !set {
+			return "", nil, nil, fault.Configf("trusted_key_invalid", "set it, or correct the name", "the variable %s of trusted-keys is not set", name)
+		}
+		return source, []byte(value), after, nil
+	}
+	text, err = readFile("trusted-keys", r.runner.TranslatePath(source), maxTrust)
+	return source, text, after, err
+}
+
+// checkTrust refuses trusted keys that whoever opened the pull request may
+// have written. Inline text and variables come from the workflow itself.
+func (r *run) checkTrust() error {
+	sums := r.list("trusted-keys-sha256")
+	for _, t := range r.report.Trust {
+		if t.Source == "inline" || strings.HasPrefix(t.Source, "env://") {
+			continue
+		}
+		pinned := slices.Contains(sums, t.SHA256)
+		trigger := r.runner.Trigger()
+		switch {
+		case len(sums) > 0 && !pinned:
+			return fault.Refusedf("trust_mismatch", "review the file; if the change is right, change trusted-keys-sha256",
+				"the trusted key file %s has the SHA-256 %s, which is not in trusted-keys-sha256", t.Source, t.SHA256)
+		case pinned || !r.inWorkspace(t.Source):
+		case trigger.Untrusted():
+			return fault.Configf("trust_unpinned", "set trusted-keys-sha256: "+t.SHA256+" after you have reviewed the file, or give the keys inline",
+				"on %s the trusted key file %s of the workspace can come from a stranger", trigger.Event, t.Source)
+		case trigger.PullRequest():
+			r.warn("on pull_request the trusted key file " + t.Source + " comes from the pull request itself; pin it with trusted-keys-sha256 or give the keys inline")
+		}
+	}
+	return nil
+}
+
+func (r *run) inWorkspace(path string) bool {
+	workspace := r.process.getenv("GITHUB_WORKSPACE")
+	if workspace == "" {
+		return false
+	}
+	abs, err := filepath.Abs(r.runner.TranslatePath(path))
+	return err != nil || within(workspace, abs)
+}
+
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
