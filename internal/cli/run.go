@@ -145,7 +145,7 @@ func (r *run) connect(images []image.Image) error {
 	}
 	r.runner.Mask(k.Secrets()...)
 	r.registry = registry.New(registry.Options{
-		Keychain: k, Source: k.Source, Insecure: r.list("insecure-registries"),
+		Keychain: k, Source: k.Source, Push: r.report.Command == "sign" && !r.DryRun, Insecure: r.list("insecure-registries"),
 		Retry: r.retry(), UserAgent: "signgate/" + r.process.version(),
 	})
 	return nil

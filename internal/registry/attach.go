@@ -56,9 +56,8 @@ func (c *Client) attachReferrer(ctx context.Context, s image.Subject, a envelope
 	if api {
 		return d.Digest, nil
 	}
-	return d.Digest, c.update(ctx, s, FallbackTag(s.Digest), image.OCIIndex, func(old members) (bool, error) {
-		return addEntry(old, d)
-	})
+	_, err = c.update(ctx, s, FallbackTag(s.Digest), merged{mediaType: image.OCIIndex, name: "manifests", items: []descriptor{d}})
+	return d.Digest, err
 }
 
 func (c *Client) attachLayers(ctx context.Context, s image.Subject, layers []envelope.Attachment) (string, error) {
@@ -71,39 +70,10 @@ func (c *Client) attachLayers(ctx context.Context, s image.Subject, layers []env
 		d.Annotations = a.Annotations
 		items = append(items, d)
 	}
-	tag := SignatureTag(s.Digest)
-	err := c.update(ctx, s, tag, image.OCIManifest, func(old members) (bool, error) {
-		changed, err := false, error(nil)
-		for _, d := range items {
-			added, e := add(old, "layers", []descriptor{d}, func(o descriptor) bool { return sameLayer(o, d) })
-			if e != nil {
-				return false, e
-			}
-			changed = changed || added
-		}
-		if changed {
-			err = c.putConfig(ctx, s.Repository, old)
-		}
-		return changed, err
+	return c.update(ctx, s, SignatureTag(s.Digest), merged{
+		mediaType: image.OCIManifest, name: "layers", items: items,
+		prepare: func(m members) error { return c.putConfig(ctx, s.Repository, m) },
 	})
-	if err != nil {
-		return "", err
-	}
-	m, _, err := c.Manifest(ctx, s.Repository, tag)
-	return m.Digest, err
-}
-
-// sameLayer compares payload and signature: two keys may sign one payload.
-func sameLayer(a, b descriptor) bool {
-	if a.Digest != b.Digest || len(a.Annotations) != len(b.Annotations) {
-		return false
-	}
-	for k, v := range a.Annotations {
-		if b.Annotations[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // putConfig makes and uploads the config of a simple signing manifest: an

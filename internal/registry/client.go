@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/retry"
@@ -35,6 +36,7 @@ type Options struct {
 	Source    func(registry string) string // the name of the credentials that Keychain used, for messages
 	Insecure  []string                     // registry hosts that may be spoken to over plain HTTP
 	Retry     retry.Policy
+	Push      bool // the run will write: ask for that right from the start, with one token
 	UserAgent string
 	Transport http.RoundTripper // nil means a new one, with the proxy settings of the environment
 }
@@ -48,6 +50,7 @@ type Client struct {
 	sessions  map[string]*session // by repository; owned by mu
 	referrers map[string]bool     // by registry host: it serves the referrers API; owned by mu
 	uploaded  map[string]bool     // by repository and digest; owned by mu
+	uploads   singleflight.Group  // by repository and digest
 }
 
 // New returns a client without any connection.
@@ -74,6 +77,7 @@ type session struct {
 // session returns the repository's session, opening it on first use: one ping
 // and, where the registry wants one, one token.
 func (c *Client) session(ctx context.Context, repository string, push bool) (*session, error) {
+	push = push || c.opts.Push
 	key := fmt.Sprint(repository, push)
 	c.mu.Lock()
 	s := c.sessions[key]

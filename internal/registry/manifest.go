@@ -104,8 +104,10 @@ func (c *Client) putBlob(ctx context.Context, repository string, blob []byte) er
 	if done {
 		return nil
 	}
-	err := c.opts.Retry.Do(ctx, "uploading to "+repository, func(ctx context.Context) error {
-		return c.upload(ctx, repository, digest, blob)
+	_, err, _ := c.uploads.Do(repository+digest, func() (any, error) {
+		return nil, c.opts.Retry.Do(ctx, "uploading to "+repository, func(ctx context.Context) error {
+			return c.upload(ctx, repository, digest, blob)
+		})
 	})
 	if err != nil {
 		return err
