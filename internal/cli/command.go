@@ -92,7 +92,7 @@ func newRunCommand(p Process, verb string, cmd *cobra.Command, do func(*run, con
 		if *output == "json" {
 			err = r.report.JSON(p.Stdout)
 		} else {
-			err = r.report.Text(p.Stdout)
+			err = r.report.Text(r.stdout())
 		}
 		if err != nil {
 			return err

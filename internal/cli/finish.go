@@ -18,7 +18,11 @@ import (
 func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	dir, err := r.outputDir()
+	err := r.declare()
+	dir := ""
+	if err == nil {
+		dir, err = r.outputDir()
+	}
 	if err == nil {
 		err = r.interrupted(ctx, verb(ctx))
 	}
@@ -46,6 +50,18 @@ func (r *run) outcome(err error) fault.Outcome {
 		}
 	}
 	return fault.Worst(outcomes...)
+}
+
+// declare sets the outputs that later steps decide by to false: a run that is
+// killed leaves that behind, and a runner that takes no outputs is found out
+// before anything is signed. A later value replaces an earlier one.
+func (r *run) declare() error {
+	if r.report.Command == "sign" {
+		if err := r.runner.SetOutput("signed", "false"); err != nil {
+			return err
+		}
+	}
+	return r.runner.SetOutput("verified", "false")
 }
 
 const reportName = "report.json"
@@ -82,7 +98,9 @@ func (r *run) publish(dir string) {
 		}
 	}
 	if r.ShowSummary {
-		r.fail(r.runner.AddSummary(r.report.Summary()...))
+		if err := r.runner.AddSummary(r.report.Summary()...); err != nil {
+			r.warn(err.Error()) // the summary is for people; nothing depends on it
+		}
 	}
 	var failed error
 	r.setOutputs(func(name, value string) {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -58,12 +57,9 @@ there. It decides nothing; signgate verify does.`,
 			return r.interrupted(ctx, err)
 		}
 		if *output == "json" {
-			enc := json.NewEncoder(p.Stdout)
-			enc.SetIndent("", "  ")
-			enc.SetEscapeHTML(false)
-			return enc.Encode(images)
+			return report.WriteJSON(p.Stdout, images)
 		}
-		return printTree(p.Stdout, images)
+		return printTree(r.stdout(), images)
 	}
 	return cmd
 }

@@ -96,6 +96,14 @@ func secrets(p Process, v values) []string {
 	return out
 }
 
+// stdout is standard output for text, which the runner reads as well.
+func (r *run) stdout() io.Writer {
+	if r.runner.Active() {
+		return actions.NewSafeWriter(r.process.Stdout)
+	}
+	return r.process.Stdout
+}
+
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.log, format+"\n", args...) }
 
 // warn tells the user something that does not stop the run, once.

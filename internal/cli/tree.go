@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/registry"
 )
 
@@ -36,7 +35,7 @@ func printTree(w io.Writer, images []attachedImage) error {
 			b.WriteString("├─ nothing is attached\n")
 		}
 	}
-	_, err := io.WriteString(w, actions.Foreign(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -44,6 +45,21 @@ func TestSummaryEscapes(t *testing.T) {
 	}
 	if !strings.Contains(text, "## signgate verify: REFUSED") {
 		t.Errorf("the summary lacks the verdict:\n%s", text)
+	}
+}
+
+// TestJSONIsNoCommand: text of a registry stays text, also for the runner.
+func TestJSONIsNoCommand(t *testing.T) {
+	var b bytes.Buffer
+	if err := refused("##[error]\n::error::x").JSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back report.Report
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Subjects[0].Repository != "##[error]\n::error::x" {
+		t.Errorf("%+v, %v", back.Subjects, err)
+	}
+	if strings.Contains(b.String(), "##[") || strings.Contains(b.String(), "\n::") {
+		t.Errorf("a command in:\n%s", b.String())
 	}
 }
 
