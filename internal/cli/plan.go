@@ -62,12 +62,12 @@ func payloads(f envelope.Format, tags []string) [][]string {
 }
 
 // existing returns the signatures of our keys that the registry holds. A
-// store that cannot be read is an error, because it will be written to; a bad
-// entry is not.
+// store that cannot be read is an error when it will be written to; a bad
+// entry, or a store of a format that is not asked for, is not.
 func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
 	var out []envelope.Verified
 	for c, err := range r.registry.Candidates(ctx, s) {
-		if _, store := errors.AsType[*registry.StoreError](err); store {
+		if store, ok := errors.AsType[*registry.StoreError](err); ok && r.writes(store.Store) {
 			return nil, err
 		}
 		if err != nil {
@@ -78,6 +78,15 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 		}
 	}
 	return out, nil
+}
+
+// writes reports whether the formats of the run write to a store.
+func (r *run) writes(store string) bool {
+	f := envelope.Bundle
+	if store == registry.StoreSignatureTag {
+		f = envelope.SimpleSigning
+	}
+	return slices.Contains(r.Formats, f)
 }
 
 func (r *run) claims(s image.Subject, tags []string, key *signer.Signer) envelope.Claims {
