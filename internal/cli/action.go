@@ -17,7 +17,7 @@ func Action(ctx context.Context, p Process) int {
 	v := values(given)
 	runner.Mask(secrets(p, v)...)
 	for name, value := range v {
-		if value == "" && variables[name] != "" && knownInput(name) {
+		if value == "" && p.getenv(variables[name]) == "" && knownInput(name) {
 			delete(v, name) // the runner passes inputs that were not set
 		}
 	}

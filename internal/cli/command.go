@@ -116,8 +116,8 @@ func checkOutput(output string) error {
 	return nil
 }
 
-// newCommandRun reads the flags of a verb. On the command line the runner's
-// files, where there are any, belong to the step and not to this program.
+// newCommandRun reads the flags of a verb. In a run step of a workflow it sets
+// the outputs of that step and writes its summary, as the action does.
 func newCommandRun(p Process, verb string, v values) (*run, error) {
 	o, err := parse(v)
 	if err != nil {

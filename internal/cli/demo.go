@@ -19,7 +19,7 @@ func newDemo(p Process) *cobra.Command {
 	backend := cmd.Flags().String("key-backend", demo.BackendFile, "where the throwaway key lives: file, or pkcs11 (needs SoftHSM)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return demo.Run(cmd.Context(), p.Stdout, *backend, func(ctx context.Context, out io.Writer, args ...string) int {
-			return Main(ctx, Process{Args: args, Environ: demoEnviron(p.Environ), Stdout: out, Stderr: out, Version: p.Version})
+			return Main(ctx, Process{Args: args, Environ: demoEnviron(p.Environ), Stdout: out, Stderr: out, Version: p.Version, Demo: true})
 		})
 	}
 	return cmd

@@ -32,21 +32,15 @@ func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Ou
 	return fault.Outcome(r.report.ExitCode)
 }
 
-// outcome is that of the error, and of the subjects where there is none.
+// outcome is that of the error and of the subjects.
 func (r *run) outcome(err error) fault.Outcome {
 	outcomes := []fault.Outcome{fault.OutcomeOf(err)}
 	if err == nil && len(r.report.Subjects) == 0 {
 		return fault.Undecided
 	}
-	for _, s := range r.report.Subjects {
-		switch s.Outcome {
-		case fault.Refused.String():
-			outcomes = append(outcomes, fault.Refused)
-		case fault.Passed.String():
-		default:
-			if err == nil {
-				outcomes = append(outcomes, fault.Undecided)
-			}
+	for i := range r.report.Subjects {
+		if s := &r.report.Subjects[i]; err == nil || s.Failed() {
+			outcomes = append(outcomes, s.Decided())
 		}
 	}
 	return fault.Worst(outcomes...)
@@ -104,8 +98,8 @@ func (r *run) publish(dir string) {
 	}
 	var failed error
 	r.setOutputs(func(name, value string) {
-		if err := r.runner.SetOutput(name, value); failed == nil {
-			failed = err
+		if failed == nil {
+			failed = r.runner.SetOutput(name, value)
 		}
 	}, path)
 	r.fail(failed)
@@ -135,12 +129,16 @@ func (r *run) writeReport(dir string) error {
 }
 
 // setOutputs sets every output of the verb; report is the path of report.json.
+// The two that later steps decide by come last.
 func (r *run) setOutputs(set func(name, value string), report string) {
 	r.commonOutputs(set)
 	set("report-path", report)
+	done := trueFalse(r.report.Passed() && !r.DryRun)
 	if r.report.Command == "sign" {
 		r.signOutputs(set)
+		set("signed", done)
 	}
+	set("verified", done)
 }
 
 func (r *run) commonOutputs(set func(name, value string)) {
@@ -164,7 +162,6 @@ func (r *run) commonOutputs(set func(name, value string)) {
 	}
 	set("digest", first)
 	set("images", strings.Join(images, "\n"))
-	set("verified", trueFalse(r.report.Passed() && !r.DryRun))
 	set("results", string(results))
 	set("verify-command", strings.Join(commands, "\n"))
 }

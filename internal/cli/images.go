@@ -4,7 +4,10 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
@@ -74,31 +77,79 @@ func (r *run) artifacts() ([]string, error) {
 	return refs, err
 }
 
-// subjects asks the registry for the images, and returns what is signed or
-// gated: each image, and with recursive the platform manifests of its index.
-func (r *run) subjects(ctx context.Context, images []image.Image) ([]report.Subject, error) {
-	var out []report.Subject
-	for _, img := range images {
-		s, body, err := r.resolve(ctx, img)
-		if err != nil {
-			return nil, err
-		}
-		top := report.Subject{Subject: s}
-		if !r.Recursive || !image.IsIndex(s.MediaType) {
-			out = append(out, top)
+// subjects asks the registry for the images and puts what is signed or gated
+// into the report: each image, and with recursive the platform manifests of
+// its index. An image that cannot be had is there as well, with its finding, so
+// that it hides no other.
+func (r *run) subjects(ctx context.Context, images []image.Image) {
+	lists := make([][]report.Subject, len(images))
+	var g errgroup.Group
+	g.SetLimit(concurrency)
+	for i, img := range images {
+		g.Go(func() error {
+			list, err := r.expand(ctx, img)
+			if err != nil {
+				s := report.NewSubject(image.Subject{Repository: img.Repository, Digest: img.Digest, Tags: img.Tags})
+				s.Fail("image", r.interrupted(ctx, err))
+				list = []report.Subject{s}
+			}
+			lists[i] = list
+			return nil
+		})
+	}
+	_ = g.Wait() // each failure is in its list
+	r.report.Subjects = slices.Concat(lists...)
+}
+
+// maxDepth bounds indexes of indexes.
+const maxDepth = 4
+
+func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, error) {
+	s, body, err := r.resolve(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	return r.withChildren(ctx, s, body, maxDepth)
+}
+
+// withChildren returns s, and with recursive what is below it.
+func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, depth int) ([]report.Subject, error) {
+	out := []report.Subject{report.NewSubject(s)}
+	if !r.Recursive || !image.IsIndex(s.MediaType) {
+		return out, nil
+	}
+	children, skipped, err := image.Children(s, body)
+	if err != nil {
+		return nil, err
+	}
+	out[0].Skipped = skipped
+	for _, child := range children {
+		if !image.IsIndex(child.MediaType) {
+			out = append(out, report.NewSubject(child))
 			continue
 		}
-		children, skipped, err := image.Children(s, body)
+		below, err := r.nested(ctx, child, depth-1)
 		if err != nil {
 			return nil, err
 		}
-		top.Skipped = skipped
-		out = append(out, top)
-		for _, child := range children {
-			out = append(out, report.Subject{Subject: child})
-		}
+		out = append(out, below...)
 	}
 	return out, nil
+}
+
+// nested is withChildren for an index that an index lists.
+func (r *run) nested(ctx context.Context, s image.Subject, depth int) ([]report.Subject, error) {
+	if depth == 0 {
+		return nil, fault.Refusedf("not_a_manifest", "build an image without indexes in indexes", "%s is nested more than %d indexes deep", s, maxDepth)
+	}
+	m, err := r.manifest(ctx, image.Image{Repository: s.Repository, Digest: s.Digest}, s.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if err := image.CheckManifest(s, m.Body); err != nil {
+		return nil, err
+	}
+	return r.withChildren(ctx, s, m.Body, depth)
 }
 
 // resolve fetches the manifest of an image and checks that its tags, where the
@@ -128,17 +179,35 @@ func (r *run) resolve(ctx context.Context, img image.Image) (image.Subject, []by
 
 // manifest waits a little for a manifest that was pushed a moment ago.
 func (r *run) manifest(ctx context.Context, img image.Image, reference string) (registry.Manifest, error) {
-	for attempt := range 4 {
+	for wait := 500 * time.Millisecond; ; wait *= 2 {
 		m, found, err := r.registry.Manifest(ctx, img.Repository, reference)
 		if err != nil || found {
 			return m, err
 		}
-		if img.Digest == "" || retry.Wait(ctx, time.Duration(attempt)*500*time.Millisecond) != nil {
-			break
+		if img.Digest == "" || wait > 2*time.Second {
+			return m, missingImage(img)
+		}
+		if err := retry.Wait(ctx, wait); err != nil {
+			return m, err
 		}
 	}
-	return registry.Manifest{}, fault.Refusedf("image_missing", "push it before this step, and check the repository's name and the digest",
+}
+
+func missingImage(img image.Image) error {
+	return fault.Refusedf("image_missing", "push it before this step, and check the repository's name and the digest",
 		"the registry has no %s", img)
+}
+
+// checkChild refuses a platform manifest that the registry does not have.
+func (r *run) checkChild(ctx context.Context, s image.Subject) error {
+	if s.Index == "" {
+		return nil // was fetched
+	}
+	digest, found, err := r.registry.Resolve(ctx, s.Repository, s.Digest)
+	if err == nil && (!found || digest != s.Digest) {
+		err = missingImage(image.Image{Repository: s.Repository, Digest: s.Digest})
+	}
+	return err
 }
 
 // checkTags refuses when a tag points somewhere else: then what was built is

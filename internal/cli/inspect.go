@@ -9,6 +9,7 @@ import (
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/registry"
@@ -77,15 +78,24 @@ func (r *run) inspect(ctx context.Context) ([]attachedImage, error) {
 		return nil, err
 	}
 	r.Recursive = true
-	if r.report.Subjects, err = r.subjects(ctx, images); err != nil {
-		return nil, err
-	}
+	r.subjects(ctx, images)
 	out := make([]attachedImage, len(r.report.Subjects))
-	err = r.each(ctx, func(ctx context.Context, i int) (err error) {
-		out[i], err = r.inspectOne(ctx, r.report.Subjects[i].Subject, trusted)
+	r.each(ctx, "inspect", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		out[i], err = r.inspectOne(ctx, s.Subject, trusted)
 		return err
 	})
-	return out, err
+	return out, r.firstFailure()
+}
+
+// firstFailure returns the first finding that did not pass as an error.
+func (r *run) firstFailure() error {
+	for _, s := range r.report.Subjects {
+		if s.Failed() {
+			f := s.Findings[len(s.Findings)-1]
+			return fault.Newf(s.Decided(), f.Code, f.Next, "%s", f.Fact)
+		}
+	}
+	return nil
 }
 
 func (r *run) inspectOne(ctx context.Context, s image.Subject, trusted []envelope.Key) (attachedImage, error) {

@@ -45,6 +45,9 @@ func (r *run) printPublic(ctx context.Context, fingerprint bool) error {
 		return err
 	}
 	for _, k := range keys {
+		if to := k.RedirectedTo(); to != "" && len(r.list("expected-key")) == 0 {
+			r.warn("an endpoint override sends the calls for this key to " + to + "; make sure that it is the key you mean, or set expected-key")
+		}
 		text := k.Fingerprint() + "\n"
 		if !fingerprint {
 			if text, err = publicPEM(k); err != nil {

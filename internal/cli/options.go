@@ -29,6 +29,9 @@ type options struct {
 // parse reads the values that were given for a verb.
 func parse(v values) (o options, err error) {
 	o.values = v
+	if err := v.checkBlank(); err != nil {
+		return o, err
+	}
 	for _, b := range []struct {
 		name string
 		to   *bool

@@ -12,6 +12,7 @@ import (
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/registry"
@@ -23,29 +24,43 @@ type plan struct {
 	attachments []envelope.Attachment
 	existing    int // signatures that are there already
 	requestIDs  []string
+	blobs       map[string]bool // of all of them, for policy.Group.Only
 }
 
 // plan signs the subject with each key in each format, except where the same
 // work is done already.
 func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) (*plan, error) {
+	if err := r.checkChild(ctx, s); err != nil {
+		return nil, err
+	}
 	existing, err := r.existing(ctx, s, publicKeys(keys))
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{}
+	p := &plan{blobs: map[string]bool{}}
 	for _, key := range keys {
 		for _, f := range r.Formats {
 			for _, tags := range payloads(f, s.Tags) {
-				claims := r.claims(s, tags, key)
-				if !r.Resign && r.same(existing, f, claims) {
-					p.existing++
-				} else if err := r.makeOne(ctx, p, s, f, claims, key); err != nil {
+				if err := r.planOne(ctx, p, s, f, r.claims(s, tags, key), key, existing); err != nil {
 					return nil, err
 				}
 			}
 		}
 	}
+	if slices.Contains(r.Formats, envelope.Bundle) && len(p.attachments) > 0 {
+		return p, r.registry.CheckFallback(ctx, s)
+	}
 	return p, nil
+}
+
+// planOne adds one signature to the plan: one that exists, or a new one.
+func (r *run) planOne(ctx context.Context, p *plan, s image.Subject, f envelope.Format, claims envelope.Claims, key *signer.Signer, existing []envelope.Verified) error {
+	if v, found := r.same(existing, f, claims); found && !r.Resign {
+		p.existing++
+		p.blobs[gate.BlobDigest(v.Blob)] = true
+		return nil
+	}
+	return r.makeOne(ctx, p, s, f, claims, key)
 }
 
 // payloads returns the tags of each payload of a format: a bundle carries all,
@@ -61,13 +76,16 @@ func payloads(f envelope.Format, tags []string) [][]string {
 	return out
 }
 
-// existing returns the signatures of our keys that the registry holds. A
-// store that cannot be read is an error when it will be written to; a bad
-// entry, or a store of a format that is not asked for, is not.
+// existing returns the signatures of our keys that the registry holds. What
+// cannot be read in a store that will be written to is an error: it may be the
+// same work. A bad entry is none, and neither is a list too long to be read.
 func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
 	var out []envelope.Verified
 	for c, err := range r.registry.Candidates(ctx, s) {
 		if store, ok := errors.AsType[*registry.StoreError](err); ok && r.writes(store.Store) {
+			return nil, err
+		}
+		if err != nil && fault.OutcomeOf(err) == fault.Undecided && fault.CodeOf(err) != "limit_exceeded" && r.writes(c.Store) {
 			return nil, err
 		}
 		if err != nil {
@@ -116,17 +134,21 @@ func (r *run) workflowRun() envelope.Run {
 	}
 }
 
-// same reports whether one of the signatures is the same work as the claims:
-// same key, format, subject, repository, tags and claims that do not depend
-// on the run, with more than half of its validity left.
-func (r *run) same(existing []envelope.Verified, f envelope.Format, want envelope.Claims) bool {
-	return slices.ContainsFunc(existing, func(v envelope.Verified) bool {
+// same returns the signature that is the same work as the claims: same key,
+// format, subject, repository, tags and claims that do not depend on the run,
+// with more than half of its validity left.
+func (r *run) same(existing []envelope.Verified, f envelope.Format, want envelope.Claims) (envelope.Verified, bool) {
+	i := slices.IndexFunc(existing, func(v envelope.Verified) bool {
 		c := v.Claims
 		return c != nil && v.Format == f && v.Key.Fingerprint == want.Key.Fingerprint &&
 			c.Contradiction(want.Repository, "", want.Key.Fingerprint, r.now) == "" &&
 			c.Repository == want.Repository && sameSet(c.Tags, want.Tags) && maps.Equal(v.Annotations, r.Annotations) &&
 			c.Validity() == r.Expires && (r.Sequence == 0 || r.Sequence == c.Sequence) && r.fresh(c)
 	})
+	if i < 0 {
+		return envelope.Verified{}, false
+	}
+	return existing[i], true
 }
 
 func (r *run) fresh(c *envelope.Claims) bool {
@@ -164,6 +186,7 @@ func (r *run) makeOne(ctx context.Context, p *plan, s image.Subject, f envelope.
 	}
 	a, err := seal(f, body, sig.Bytes, key.Fingerprint())
 	p.attachments = append(p.attachments, a)
+	p.blobs[gate.BlobDigest(a.Blob)] = true
 	return err
 }
 

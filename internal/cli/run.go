@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/signgate/signgate/internal/actions"
@@ -26,6 +29,7 @@ type Process struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
+	Demo    bool // throwaway keys: no warning about key files
 }
 
 // version returns the version that the linker set, or else the one that the
@@ -61,6 +65,8 @@ type run struct {
 	registry *registry.Client
 	report   *report.Report
 	now      time.Time
+
+	mu sync.Mutex // guards report.Warnings
 }
 
 func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
@@ -71,11 +77,12 @@ func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
 }
 
 func newReport(verb, version string, dryRun bool) *report.Report {
-	return &report.Report{SchemaVersion: report.SchemaVersion, Version: version, Command: verb, DryRun: dryRun, Subjects: []report.Subject{}}
+	return &report.Report{SchemaVersion: report.SchemaVersion, Version: version, Command: verb, DryRun: dryRun, Subjects: []report.Subject{},
+		Outcome: fault.Undecided.String(), ExitCode: int(fault.Undecided)}
 }
 
 // secrets returns what must never be printed: secret inputs, passwords from
-// the environment, a PIN inside a key URI.
+// the environment, PINs in files and in key URIs.
 func secrets(p Process, v values) []string {
 	var out []string
 	for _, in := range inputs() {
@@ -86,15 +93,27 @@ func secrets(p Process, v values) []string {
 	for _, name := range []string{"SIGNGATE_KEY_PASSWORD", "COSIGN_PASSWORD", "SIGNGATE_PKCS11_PIN"} {
 		out = append(out, p.getenv(name))
 	}
-	for _, key := range v.lines("key") {
-		_, after, found := strings.Cut(key, "pin-value=")
-		pin, _, _ := strings.Cut(after, "&")
-		if found {
-			out = append(out, pin)
+	files := []string{v.get("pkcs11-pin-file")}
+	for _, m := range pinInURI.FindAllStringSubmatch(v.get("key"), -1) {
+		text, err := url.PathUnescape(m[2])
+		if err != nil {
+			text = m[2]
+		}
+		if m[1] == "source" {
+			files = append(files, strings.TrimPrefix(text, "file:"))
+		} else {
+			out = append(out, text, m[2])
+		}
+	}
+	for _, f := range files {
+		if data, err := readFile("a PIN", f, 4096); err == nil {
+			out = append(out, strings.TrimSpace(string(data)))
 		}
 	}
 	return out
 }
+
+var pinInURI = regexp.MustCompile(`[?&;]pin-(value|source)=([^&;\s]+)`)
 
 // stdout is standard output for text, which the runner reads as well.
 func (r *run) stdout() io.Writer {
@@ -108,6 +127,8 @@ func (r *run) say(format string, args ...any) { fmt.Fprintf(r.log, format+"\n", 
 
 // warn tells the user something that does not stop the run, once.
 func (r *run) warn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, w := range r.report.Warnings {
 		if w == text {
 			return
@@ -152,8 +173,15 @@ func (r *run) connect(images []image.Image) error {
 		return err
 	}
 	r.runner.Mask(k.Secrets()...)
+	source := func(host string) string {
+		text := k.Source(host)
+		for _, skipped := range k.Skipped(host) {
+			text += " (passed over: " + skipped.Error() + ")"
+		}
+		return text
+	}
 	r.registry = registry.New(registry.Options{
-		Keychain: k, Source: k.Source, Push: r.report.Command == "sign" && !r.DryRun, Insecure: r.list("insecure-registries"),
+		Keychain: k, Source: source, Push: r.report.Command == "sign" && !r.DryRun, Insecure: r.list("insecure-registries"),
 		Retry: r.retry(), UserAgent: "signgate/" + r.process.version(),
 	})
 	return nil

@@ -33,7 +33,7 @@ func (r *run) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	trusted, err := r.trustedKeys()
+	trusted, err := r.signTrust()
 	if err != nil {
 		return err
 	}
@@ -42,43 +42,69 @@ func (r *run) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.checkRedirected(keys); err != nil {
-		return err
-	}
-	if err := r.describeKeys(keys); err != nil {
-		return err
-	}
-	required, err := r.signPolicy(keys, trusted)
-	if err != nil {
+	if err := r.checkKeys(keys, trusted); err != nil {
 		return err
 	}
 	if err := r.connect(images); err != nil {
 		return err
 	}
-	if r.report.Subjects, err = r.subjects(ctx, images); err != nil {
+	r.subjects(ctx, images)
+	return r.signAll(ctx, keys, trusted)
+}
+
+// signTrust returns the trusted keys, if any, and refuses inputs that only
+// mean something beside them.
+func (r *run) signTrust() ([]envelope.Key, error) {
+	trusted, err := r.trustedKeys()
+	if err != nil || len(trusted) > 0 {
+		r.report.Proof = report.ProofTrusted
+		return trusted, err
+	}
+	r.report.Proof = report.ProofStored
+	for name, given := range map[string]bool{"threshold": r.Threshold > 1, "trusted-keys-sha256": r.get("trusted-keys-sha256") != ""} {
+		if given {
+			return nil, fault.Configf("inputs_contradict", "set trusted-keys, or remove "+name, "%s is given without trusted-keys", name)
+		}
+	}
+	return nil, nil
+}
+
+// checkKeys refuses, before anything is signed, a key that the trusted keys do
+// not know, and a redirected backend that nothing vouches for.
+func (r *run) checkKeys(keys []*signer.Signer, trusted []envelope.Key) error {
+	for _, k := range keys {
+		known := slices.ContainsFunc(trusted, func(t envelope.Key) bool { return t.Fingerprint == k.Fingerprint() })
+		if len(trusted) > 0 && !known {
+			return fault.Refusedf("key_mismatch", "nothing was signed; correct key, or add its public key to trusted-keys",
+				"the key %s (%s) is not one of trusted-keys", k.ID(), k.Fingerprint())
+		}
+		if to := k.RedirectedTo(); to != "" && !known && len(r.list("expected-key")) == 0 {
+			return fault.Configf("backend_redirected", "set expected-key to the key's fingerprint, or trusted-keys, or remove the override",
+				"an endpoint override sends the calls for %s to %s, and nothing says which key is expected", k.ID(), to)
+		}
+	}
+	if err := r.signPolicy(publicKeys(keys), trusted, &plan{}).Check(); err != nil {
 		return err
 	}
-	return r.signAll(ctx, keys, required)
+	return r.describeKeys(keys)
 }
 
 // storedCheck begins the names of the requirements that what was written is
 // there.
 const storedCheck = "stored "
 
-// signPolicy is what the end of sign requires: in each format, each key's
-// signature; and what the trusted keys ask for.
-func (r *run) signPolicy(keys []*signer.Signer, trusted []envelope.Key) (policy.Policy, error) {
-	var p policy.Policy
-	own := publicKeys(keys)
+// signPolicy is what the end of sign requires of a subject: in each format,
+// each key's signature as this run made or found it; and what the trusted keys
+// ask for.
+func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Policy {
+	var out policy.Policy
 	for _, f := range r.Formats {
-		p.Require = append(p.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Annotations: r.Annotations})
+		out.Require = append(out.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Only: p.blobs})
 	}
-	r.report.Proof = report.ProofStored
 	if len(trusted) > 0 {
-		p.Require = append(p.Require, policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats})
-		r.report.Proof = report.ProofTrusted
+		out.Require = append(out.Require, policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats})
 	}
-	return p, p.Check()
+	return out
 }
 
 func publicKeys(keys []*signer.Signer) []envelope.Key {
@@ -89,58 +115,71 @@ func publicKeys(keys []*signer.Signer) []envelope.Key {
 	return out
 }
 
-func (r *run) signAll(ctx context.Context, keys []*signer.Signer, required policy.Policy) error {
+// signAll plans, writes and gates. Nothing is written unless every subject
+// could be planned.
+func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) error {
 	plans := make([]*plan, len(r.report.Subjects))
-	err := r.each(ctx, func(ctx context.Context, i int) (err error) {
-		plans[i], err = r.plan(ctx, r.report.Subjects[i].Subject, keys)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for i, p := range plans {
-		s := &r.report.Subjects[i]
-		s.Signed, s.Existing, s.RequestIDs, s.Outcome = len(p.attachments), p.existing, p.requestIDs, fault.Passed.String()
-	}
-	if r.DryRun {
-		return nil
-	}
-	err = r.each(ctx, func(ctx context.Context, i int) (err error) {
-		s := &r.report.Subjects[i]
-		s.Written, err = r.registry.Attach(ctx, s.Subject, plans[i].attachments)
-		if err != nil {
-			s.Outcome = fault.OutcomeOf(err).String()
+	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		plans[i], err = r.plan(ctx, s.Subject, keys)
+		if err == nil {
+			s.Signed, s.Existing, s.RequestIDs = len(plans[i].attachments), plans[i].existing, plans[i].requestIDs
 		}
 		return err
 	})
-	if err != nil {
-		return err
+	if r.anyFailed() {
+		return nil
 	}
-	return r.gateAll(ctx, required, true)
+	if r.DryRun {
+		for i := range r.report.Subjects {
+			r.report.Subjects[i].Pass("dry-run", "signed and verified locally, not written")
+		}
+		return nil
+	}
+	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		s.Written, err = r.registry.Attach(ctx, s.Subject, plans[i].attachments)
+		return err
+	})
+	own := publicKeys(keys)
+	r.gateAll(ctx, true, func(i int) policy.Policy { return r.signPolicy(own, trusted, plans[i]) })
+	return nil
 }
 
-// each calls f for every subject, several at a time. The first error ends it.
-func (r *run) each(ctx context.Context, f func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+// each calls f for every subject that has not failed, several at a time. An
+// error becomes a finding of the subject and stops no other.
+func (r *run) each(ctx context.Context, check string, f func(ctx context.Context, s *report.Subject, i int) error) {
+	var g errgroup.Group
 	g.SetLimit(concurrency)
 	for i := range r.report.Subjects {
-		g.Go(func() error { return f(ctx, i) })
+		s := &r.report.Subjects[i]
+		if s.Failed() {
+			continue
+		}
+		g.Go(func() error {
+			if err := f(ctx, s, i); err != nil {
+				s.Fail(check, r.interrupted(ctx, err))
+			}
+			return nil
+		})
 	}
-	return g.Wait()
+	_ = g.Wait() // each failure is in its subject
+}
+
+func (r *run) anyFailed() bool {
+	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Failed() })
 }
 
 // gateAll decides every subject from what the registry holds now. After our
-// own writes it reads again for a while, because some registries lag.
-func (r *run) gateAll(ctx context.Context, required policy.Policy, written bool) error {
-	return r.each(ctx, func(ctx context.Context, i int) error {
-		s := &r.report.Subjects[i]
+// own writes it reads again for a while, because some registries lag, and then
+// looks at the tags once more.
+func (r *run) gateAll(ctx context.Context, written bool, required func(i int) policy.Policy) {
+	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
 		for attempt := 0; ; attempt++ {
-			v, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required, Now: r.now}, r.registry)
+			v, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required(i), Now: r.now}, r.registry)
 			if err != nil {
 				return err
 			}
 			s.Decide(v)
-			if v.Outcome() == fault.Passed || !written || attempt >= min(r.Retries, 4) || !lagging(v) {
+			if !written || attempt >= min(r.Retries, 4) || !lagging(v) {
 				break
 			}
 			if retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
@@ -158,7 +197,7 @@ func (r *run) gateAll(ctx context.Context, required policy.Policy, written bool)
 // yet show what this run wrote.
 func lagging(v gate.Verdict) bool {
 	return slices.ContainsFunc(v.Findings, func(f gate.Finding) bool {
-		return strings.HasPrefix(f.Check, storedCheck) && slices.Contains([]string{"unsigned", "threshold", "key_other", "referrer_missing", "blob_missing"}, f.Code)
+		return strings.HasPrefix(f.Check, storedCheck) && slices.Contains([]string{"write_lost", "referrer_missing", "blob_missing"}, f.Code)
 	})
 }
 
@@ -168,7 +207,7 @@ func (r *run) signOutputs(set func(name, value string)) {
 	for _, k := range r.report.Keys {
 		fingerprints, pems = append(fingerprints, k.Fingerprint), append(pems, k.PublicKey)
 	}
-	digests, signed := map[string][]string{}, r.report.Passed() && !r.DryRun
+	digests := map[string][]string{}
 	for _, s := range r.report.Subjects {
 		for _, sig := range s.Signatures {
 			if !slices.Contains(digests[s.Digest], sig.Manifest) {
@@ -180,7 +219,6 @@ func (r *run) signOutputs(set func(name, value string)) {
 	if err != nil {
 		text = []byte("{}")
 	}
-	set("signed", trueFalse(signed))
 	set("key-fingerprint", strings.Join(fingerprints, "\n"))
 	set("public-key", strings.Join(pems, ""))
 	set("signature-digests", string(text))

@@ -9,27 +9,28 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
 )
 
 // printTree prints what inspect found, for people.
 func printTree(w io.Writer, images []attachedImage) error {
 	var b strings.Builder
 	for _, img := range images {
-		fmt.Fprintf(&b, "%s\n", img.Subject)
+		report.Line(&b, "%s", img.Subject)
 		if img.Platform != "" {
-			fmt.Fprintf(&b, "├─ platform %s of %s\n", img.Platform, img.Index)
+			report.Line(&b, "├─ platform %s of %s", img.Platform, img.Index)
 		}
 		for _, s := range img.Signatures {
-			fmt.Fprintf(&b, "├─ signature %s, %s\n", s.Format, s.Manifest)
+			report.Line(&b, "├─ signature %s, %s", s.Format, s.Manifest)
 			for _, line := range s.details() {
-				fmt.Fprintf(&b, "│    %s\n", line)
+				report.Line(&b, "│    %s", line)
 			}
 		}
 		for _, u := range img.Unreadable {
-			fmt.Fprintf(&b, "├─ unreadable: %s\n", u)
+			report.Line(&b, "├─ unreadable: %s", u)
 		}
 		for _, a := range img.Attached {
-			fmt.Fprintf(&b, "├─ %s in the %s%s\n", a.Digest, a.Store, kindOf(a))
+			report.Line(&b, "├─ %s in the %s%s", a.Digest, a.Store, kindOf(a))
 		}
 		if len(img.Signatures)+len(img.Attached)+len(img.Unreadable) == 0 {
 			b.WriteString("├─ nothing is attached\n")

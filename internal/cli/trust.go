@@ -48,7 +48,7 @@ func (r *run) trustedKeys() ([]envelope.Key, error) {
 func (r *run) nextTrust(rest []byte) (source string, text, after []byte, err error) {
 	if bytes.HasPrefix(rest, []byte("-----BEGIN ")) {
 		block, after := pem.Decode(rest)
-		if block == nil {
+		if block == nil || bytes.Count(rest[:len(rest)-len(after)], []byte("-----BEGIN ")) != 1 {
 			return "", nil, nil, badInput("trusted-keys", "-----BEGIN …", "whole PEM blocks with their lines")
 		}
 		return "inline", pem.EncodeToMemory(block), after, nil

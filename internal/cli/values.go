@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,13 +101,25 @@ func badInput(name, got, want string) error {
 	return fault.Configf("input_invalid", "correct it and run again", "the input %s is %q, and it has to be %s", name, got, want)
 }
 
+// checkBlank refuses inputs that were given without a value, or with nothing
+// but separators: a pin that is blank because a variable is not set must not
+// count as no pin. A blank images has an error of its own.
+func (v values) checkBlank() error {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if name != "images" && len(v.list(name)) == 0 {
+			return fault.Configf("input_invalid", "leave it out, or check the variable or the step that fills it", "the input %s is given and is blank", name)
+		}
+	}
+	return nil
+}
+
 // checkNames refuses inputs that the verb does not take.
 func (v values) checkNames(verb string, env bool) error {
 	var known []string
 	for _, in := range verbInputs(verb) {
 		known = append(known, in.name)
 	}
-	for name := range v {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
 		if slices.Contains(known, name) {
 			continue
 		}

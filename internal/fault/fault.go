@@ -12,6 +12,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Outcome is the verdict of a run and its process exit code.
@@ -41,11 +42,12 @@ func (o Outcome) String() string {
 // Error is a failure that a person can act on.
 type Error struct {
 	Outcome   Outcome
-	Code      string // stable, lower case with underscores, listed in docs/errors.md
-	What      string // what failed, for which thing, and why
-	Next      string // the next step, an imperative clause; may be empty
-	Transient bool   // the same call may succeed when it is repeated
-	Err       error  // the cause, for errors.Is and errors.As; not printed
+	Code      string        // stable, lower case with underscores, listed in docs/errors.md
+	What      string        // what failed, for which thing, and why
+	Next      string        // the next step, an imperative clause; may be empty
+	Transient bool          // the same call may succeed when it is repeated
+	After     time.Duration // a transient call is not to be repeated before; 0 when nobody said
+	Err       error         // the cause, for errors.Is and errors.As; not printed
 }
 
 // Error returns "what; next" on one line.

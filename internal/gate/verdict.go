@@ -31,6 +31,9 @@ func (c *check) finding(t tally) Finding {
 	case unknown != nil:
 		f.Outcome, f.Code, f.Fact = fault.Undecided, unknown.Code, unknown.Why
 		f.Next = "nothing was decided; run the gate again when the cause is gone"
+	case group.Only != nil:
+		f.Code, f.Fact = "write_lost", "the registry does not show the signatures that this run wrote or relied on"
+		f.Next = "run again; if it stays, another job or a clean-up rule removes them"
 	case len(t.keys) > 0:
 		f.Code, f.Fact = "threshold", fmt.Sprintf("%d of %d distinct keys have signed: %s", len(t.keys), group.Min, names(group, t.keys))
 		f.Next = "sign with another of the trusted keys"
@@ -56,7 +59,7 @@ func (c *check) absent(f *Finding) {
 		f.Code, f.Fact = "key_other", "it has signatures, and none of them verifies with a trusted key"
 		f.Next = "sign with a trusted key, or correct trusted-keys; signgate inspect shows what is attached"
 	default:
-		f.Code, f.Fact = "unsigned", "it has no signature: no referrer, no fallback tag, no signature tag"
+		f.Code, f.Fact = "unsigned", "it has no signature, neither in the referrers API nor at the fallback tag nor at the signature tag"
 		f.Next = "run the sign step before the gate"
 	}
 }

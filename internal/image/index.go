@@ -94,8 +94,8 @@ func Children(s Subject, body []byte) ([]Subject, []Skipped, error) {
 		if CheckDigest(d.Digest) != nil || !IsManifest(d.MediaType) || d.Size < 0 {
 			return nil, nil, notManifest(s, fmt.Sprintf("it lists %q of the type %q", d.Digest, d.MediaType))
 		}
-		if kind := d.Annotations["vnd.docker.reference.type"]; kind != "" {
-			skipped = append(skipped, Skipped{d.Digest, "BuildKit's " + strings.ReplaceAll(kind, "-", " ")})
+		if d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" {
+			skipped = append(skipped, Skipped{d.Digest, "BuildKit's attestation manifest"})
 		} else if !seen[d.Digest] {
 			seen[d.Digest] = true
 			children = append(children, d.subject(s))

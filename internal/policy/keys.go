@@ -21,7 +21,7 @@ func ParseKeys(name string, text []byte) ([]envelope.Key, error) {
 	var keys []envelope.Key
 	for rest := bytes.TrimSpace(text); len(rest) > 0; rest = bytes.TrimSpace(rest) {
 		block, after := pem.Decode(rest)
-		if block == nil || !bytes.HasPrefix(rest, []byte("-----BEGIN ")) {
+		if block == nil || !bytes.HasPrefix(rest, []byte("-----BEGIN ")) || bytes.Count(rest[:len(rest)-len(after)], []byte("-----BEGIN ")) != 1 {
 			return nil, badKey(name, "it is not PEM, or there is text beside the PEM blocks")
 		}
 		pub, err := parseKey(block)

@@ -37,6 +37,7 @@ func TestParseKeys(t *testing.T) {
 		"half a block":     {goodKey(t)[:90], 0},
 		"a private key":    {strings.ReplaceAll(goodKey(t), "PUBLIC", "PRIVATE"), 0},
 		"a certificate":    {strings.ReplaceAll(goodKey(t), "PUBLIC KEY", "CERTIFICATE"), 0},
+		"a damaged block":  {goodKey(t)[:90] + "\n" + goodKey(t), 0},
 		"an empty block":   {"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", 0},
 		"a good and a bad": {goodKey(t) + strings.ReplaceAll(goodKey(t), "PUBLIC", "PRIVATE"), 0},
 	} {

@@ -36,6 +36,18 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, attachments []enve
 	return append(digests, digest), err
 }
 
+// CheckFallback returns a refusal when bundles of s would have to be listed at
+// a fallback tag that holds something else. Where the registry serves the
+// referrers API there is nothing to check.
+func (c *Client) CheckFallback(ctx context.Context, s image.Subject) error {
+	api, err := c.hasReferrers(ctx, s)
+	if err != nil || api {
+		return err
+	}
+	_, _, err = c.readMembers(ctx, s, FallbackTag(s.Digest), image.OCIIndex)
+	return err
+}
+
 func (c *Client) attachReferrer(ctx context.Context, s image.Subject, a envelope.Attachment) (string, error) {
 	api, err := c.hasReferrers(ctx, s)
 	if err != nil {

@@ -71,6 +71,9 @@ func (c *Client) Resolve(ctx context.Context, repository, tag string) (string, b
 // blob returns a blob of at most limit bytes. One that is missing is an error,
 // because a manifest has named it.
 func (c *Client) blob(ctx context.Context, repository string, d descriptor, limit int64) ([]byte, error) {
+	if err := image.CheckDigest(d.Digest); err != nil {
+		return nil, fault.Refusedf("signature_malformed", "", "%s names a blob by %q, which is no digest", repository, d.Digest)
+	}
 	if d.Size < 0 || d.Size > limit {
 		return nil, tooLarge(repository, "the blob "+d.Digest, limit)
 	}

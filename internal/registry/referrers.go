@@ -22,7 +22,7 @@ func (c *Client) entries(ctx context.Context, s image.Subject, store string) ([]
 		return list, err
 	}
 	m, found, err := c.Manifest(ctx, s.Repository, FallbackTag(s.Digest))
-	if err != nil || !found || !image.IsIndex(m.MediaType) {
+	if err != nil || !found || image.IsManifest(m.MediaType) && !image.IsIndex(m.MediaType) {
 		return nil, err // cosign copy puts the image itself at this tag: that lists no referrers
 	}
 	return c.parseIndex(s, FallbackTag(s.Digest), m.MediaType, m.Body)
@@ -57,10 +57,11 @@ func (c *Client) hasReferrers(ctx context.Context, s image.Subject) (bool, error
 }
 
 // listReferrers asks the referrers API. The second result is false when the
-// registry does not serve it: 404, or 400 as some registries say.
+// registry does not serve it: 404, or 400 or 405 as some registries say. An
+// answer that is neither that nor an index is unknown.
 func (c *Client) listReferrers(ctx context.Context, s image.Subject) (list []descriptor, api bool, err error) {
 	path := "referrers/" + s.Digest
-	for range maxPages {
+	for n := range maxPages {
 		a, err := c.do(ctx, request{
 			repository: s.Repository, method: http.MethodGet, path: path,
 			header: map[string]string{"Accept": image.OCIIndex}, limit: MaxManifest, accept: []int{200, 400, 404, 405},
@@ -69,11 +70,15 @@ func (c *Client) listReferrers(ctx context.Context, s image.Subject) (list []des
 			return nil, false, err
 		}
 		mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
-		api = a.status == 200 && mediaType == image.OCIIndex
-		c.remember(s, api)
-		if !api {
-			return list, false, nil
+		if a.status != 200 && n == 0 {
+			c.remember(s, false)
+			return nil, false, nil
 		}
+		if a.status != 200 || mediaType != image.OCIIndex {
+			return nil, false, fault.Undecidedf("registry_error", "run again later; if it stays, tell the registry's operator",
+				"the registry of %s answered its referrers API with %d and the content type %q", s.Repository, a.status, mediaType)
+		}
+		c.remember(s, true)
 		page, err := c.parseIndex(s, path, mediaType, a.body)
 		if err != nil {
 			return nil, true, err

@@ -298,6 +298,32 @@ func TestReferrersAPI(t *testing.T) {
 	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
 		t.Errorf("a next page on another host: %v", err)
 	}
+	server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		if r.URL.Query().Get("page") == "2" {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		w.Header().Set("Content-Type", image.OCIIndex)
+		w.Header().Set("Link", `</v2/app/referrers/`+s.Digest+`?page=2>; rel="next"`)
+		_, _ = io.WriteString(w, page(0))
+		return true
+	})
+	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
+		t.Errorf("a second page that is missing: %v", err)
+	}
+	server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			_, _ = io.WriteString(w, "<html>maintenance</html>")
+			return true
+		}
+		return false
+	})
+	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
+		t.Errorf("a page of HTML: %v", err)
+	}
 	pages(`</v2/app/referrers/` + s.Digest + `>; rel="next"`)
 	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "limit_exceeded" {
 		t.Errorf("pages without end: %v", err)
@@ -362,6 +388,41 @@ func TestForeignFallbackTag(t *testing.T) {
 	}
 	if got := list(t, c, s); len(got) != 2 {
 		t.Errorf("listed %q", got)
+	}
+}
+
+// TestHostileDigests: an entry that names its blob by anything but a digest is
+// malformed, is not asked for, and hides nothing.
+func TestHostileDigests(t *testing.T) {
+	server := registrytest.Start(t, registrytest.Referrers)
+	c := newClient(5)
+	s := pushed(t, c, server, "app:1")
+	if _, err := c.Attach(t.Context(), s, attachments("good")[:1]); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := c.Manifest(t.Context(), s.Repository, registry.SignatureTag(s.Digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := strings.Replace(string(m.Body), `"layers":[`, `"layers":[{"mediaType":"x","digest":"x://y","size":1},{"mediaType":"x","digest":"sha256:../../../token","size":1},`, 1)
+	put(t, s, registry.SignatureTag(s.Digest), image.OCIManifest, bad)
+	server.Requests()
+	good, malformed := 0, 0
+	for _, err := range c.Candidates(t.Context(), s) {
+		switch {
+		case err == nil:
+			good++
+		case fault.CodeOf(err) == "signature_malformed":
+			malformed++
+		}
+	}
+	if good != 1 || malformed != 2 {
+		t.Errorf("%d good, %d malformed", good, malformed)
+	}
+	for _, r := range server.Requests() {
+		if strings.Contains(r, "token") {
+			t.Errorf("asked for %s", r)
+		}
 	}
 }
 

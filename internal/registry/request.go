@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/signgate/signgate/internal/fault"
-	"github.com/signgate/signgate/internal/retry"
 )
 
 // request is one call to a repository.
@@ -66,10 +65,9 @@ func (c *Client) once(ctx context.Context, r request) (answer, error) {
 		return answer{}, c.fail(r, err)
 	}
 	if !slices.Contains(r.accept, resp.StatusCode) {
-		rest(ctx, resp)
-		return answer{}, c.status(r, resp.StatusCode, body)
+		return answer{}, after(c.status(r, resp.StatusCode, body), resp)
 	}
-	if int64(len(body)) > r.limit {
+	if resp.StatusCode < 300 && int64(len(body)) > r.limit {
 		return answer{}, tooLarge(r.repository, r.path, r.limit)
 	}
 	return answer{resp.StatusCode, resp.Header, body}, nil
@@ -90,12 +88,16 @@ func (r request) build(ctx context.Context, s *session) (*http.Request, error) {
 	return req, nil
 }
 
-// rest waits as long as the registry asks for, up to half a minute.
-func rest(ctx context.Context, resp *http.Response) {
-	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if err == nil && seconds > 0 {
-		_ = retry.Wait(ctx, time.Duration(min(seconds, 30))*time.Second)
+// after notes in a fault how long the registry wants to be left alone
+// (RFC 9110 section 10.2.3, seconds or a date).
+func after(f *fault.Error, resp *http.Response) error {
+	text := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil {
+		f.After = time.Duration(max(seconds, 0)) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		f.After = time.Until(at)
 	}
+	return f
 }
 
 // fail turns an error without an answer into a fault. Nothing is known then,
@@ -120,7 +122,7 @@ func (c *Client) fail(r request, err error) error {
 
 // status turns an HTTP status that is no answer into a fault. The body counts
 // for nothing but the registry's own error code.
-func (c *Client) status(r request, status int, body []byte) error {
+func (c *Client) status(r request, status int, body []byte) *fault.Error {
 	detail := strconv.Itoa(status) + " " + http.StatusText(status) + errorCode(body)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
@@ -142,8 +144,11 @@ func right(push bool) string {
 func (c *Client) source(repository string) string {
 	host, _, _ := strings.Cut(repository, "/")
 	if c.opts.Source != nil {
-		if s := c.opts.Source(host); s != "" && s != "anonymous" {
+		s := c.opts.Source(host)
+		if rest, anonymous := strings.CutPrefix(s, "anonymous"); !anonymous && s != "" {
 			return "credentials from " + s
+		} else if anonymous {
+			return "no credentials" + rest
 		}
 	}
 	return "no credentials"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // JSON writes the report as indented JSON.
@@ -30,37 +31,50 @@ func WriteJSON(w io.Writer, v any) error {
 func (r *Report) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range r.Subjects {
-		fmt.Fprintf(&b, "%s %s\n", mark(s.Outcome), s.label())
+		Line(&b, "%s %s", mark(s.Outcome), s.label())
 		s.text(&b)
 	}
 	for _, t := range r.Trust {
-		fmt.Fprintf(&b, "trust: %s (sha256 %s)\n", t.Source, t.SHA256)
+		Line(&b, "trust: %s (sha256 %s)", t.Source, t.SHA256)
 	}
-	fmt.Fprintf(&b, "%s: %s\n", r.Command, r.verdict())
+	Line(&b, "%s: %s", r.Command, r.verdict())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// Line adds a line to b. Control characters in it, which a registry or a
+// workflow may have put there, become spaces: they cannot make lines of their
+// own or move the cursor.
+func Line(b *strings.Builder, format string, args ...any) {
+	b.WriteString(strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
+			return ' '
+		}
+		return c
+	}, fmt.Sprintf(format, args...)))
+	b.WriteByte('\n')
+}
+
 func (s Subject) text(b *strings.Builder) {
 	if s.Signed+s.Existing > 0 {
-		fmt.Fprintf(b, "    signatures: %d new, %d already there\n", s.Signed, s.Existing)
+		Line(b, "    signatures: %d new, %d already there", s.Signed, s.Existing)
 	}
 	for _, sig := range s.Signatures {
-		fmt.Fprintf(b, "    %s by %s (%s)\n", sig.Format, sig.signer(), sig.Store)
+		Line(b, "    %s by %s (%s)", sig.Format, sig.signer(), sig.Store)
 	}
 	for _, f := range s.Findings {
 		if f.Outcome != "passed" {
-			fmt.Fprintf(b, "    %s %s: %s\n", f.Outcome, f.Code, f.sentence())
+			Line(b, "    %s %s: %s", f.Outcome, f.Code, f.sentence())
 		}
 	}
 	for _, i := range s.Ignored {
 		if s.Outcome == "passed" {
 			break // others may sign, too; the JSON has them
 		}
-		fmt.Fprintf(b, "    not counted: %s (%s)\n", i.Why, i.Code)
+		Line(b, "    not counted: %s (%s)", i.Why, i.Code)
 	}
 	for _, k := range s.Skipped {
-		fmt.Fprintf(b, "    left out: %s, %s\n", k.Digest, k.Reason)
+		Line(b, "    left out: %s, %s", k.Digest, k.Reason)
 	}
 }
 
@@ -172,7 +186,7 @@ func (s Subject) failures() []string {
 // Markdown: no markup, no table cells, no lines of its own.
 func escape(s string) string {
 	return strings.NewReplacer(
-		"&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]",
+		"\\", "\\\\", "&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]",
 		"!", "\\!", "\r", " ", "\n", " ",
 	).Replace(s)
 }

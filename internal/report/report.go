@@ -5,6 +5,7 @@
 package report
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/signgate/signgate/internal/envelope"
@@ -71,6 +72,47 @@ type Subject struct {
 	Signatures []Signature     `json:"signatures,omitempty"`
 	Ignored    []Ignored       `json:"ignored,omitempty"`
 	Skipped    []image.Skipped `json:"skipped,omitempty"`
+
+	outcomes []fault.Outcome // of the findings
+}
+
+// NewSubject returns a subject about which nothing is decided yet.
+func NewSubject(s image.Subject) Subject {
+	return Subject{Subject: s, Outcome: fault.Undecided.String(), Findings: []Finding{}}
+}
+
+// Decided returns the worst outcome of the findings, and Undecided while there
+// are none.
+func (s *Subject) Decided() fault.Outcome {
+	if len(s.outcomes) == 0 {
+		return fault.Undecided
+	}
+	return fault.Worst(s.outcomes...)
+}
+
+// Failed reports whether a finding of the subject did not pass.
+func (s *Subject) Failed() bool { return len(s.outcomes) > 0 && s.Decided() != fault.Passed }
+
+// add adds a finding and sets the outcome.
+func (s *Subject) add(f gate.Finding) {
+	s.outcomes = append(s.outcomes, f.Outcome)
+	s.Findings = append(s.Findings, Finding{f.Outcome.String(), f.Code, f.Check, f.Tag, f.Fact, f.Next})
+	s.Outcome = s.Decided().String()
+}
+
+// Fail adds the failure of a step of the run as a finding.
+func (s *Subject) Fail(check string, err error) {
+	f := gate.Finding{Outcome: fault.OutcomeOf(err), Code: fault.CodeOf(err), Check: check, Fact: err.Error()}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		f.Next = e.Next
+		f.Fact = strings.TrimSuffix(f.Fact, "; "+e.Next)
+	}
+	s.add(f)
+}
+
+// Pass adds a finding that has passed without a gate, as in a dry run.
+func (s *Subject) Pass(check, fact string) {
+	s.add(gate.Finding{Outcome: fault.Passed, Code: "passed", Check: check, Fact: fact})
 }
 
 // Finding is one check of the gate.
@@ -105,12 +147,11 @@ type Ignored struct {
 	Why      string          `json:"why"`
 }
 
-// Decide adds a verdict to the subject.
+// Decide puts a verdict into the subject, in place of what was there.
 func (s *Subject) Decide(v gate.Verdict) {
-	s.Outcome = v.Outcome().String()
-	s.Findings, s.Signatures, s.Ignored = nil, nil, nil
+	s.Findings, s.Signatures, s.Ignored, s.outcomes = []Finding{}, nil, nil, nil
 	for _, f := range v.Findings {
-		s.Findings = append(s.Findings, Finding{f.Outcome.String(), f.Code, f.Check, f.Tag, f.Fact, f.Next})
+		s.add(f)
 	}
 	for _, e := range v.Signatures {
 		s.Signatures = append(s.Signatures, Describe(e))

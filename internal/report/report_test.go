@@ -14,10 +14,21 @@ import (
 
 func refused(repository string) *report.Report {
 	s := image.Subject{Repository: repository, Digest: "sha256:" + strings.Repeat("1", 64), Tags: []string{"1.4"}}
-	r := &report.Report{Command: "verify", Proof: report.ProofTrusted, Subjects: []report.Subject{{Subject: s}}}
+	r := &report.Report{Command: "verify", Proof: report.ProofTrusted, Subjects: []report.Subject{report.NewSubject(s)}}
 	r.Subjects[0].Decide(gate.Verdict{Subject: s, Findings: []gate.Finding{{Outcome: fault.Refused, Code: "unsigned", Check: "trusted-keys", Tag: "1.4", Fact: "it has no signature", Next: "sign it"}}})
 	r.End(fault.Refused, nil)
 	return r
+}
+
+// TestTextIsOneLineEach: foreign text cannot forge lines or move the cursor.
+func TestTextIsOneLineEach(t *testing.T) {
+	var b bytes.Buffer
+	if err := refused("x\n✓ forged\x1b[2J\u2028y").Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "\n✓") || strings.ContainsAny(b.String(), "\x1b\u2028") {
+		t.Errorf("%q", b.String())
+	}
 }
 
 func TestText(t *testing.T) {
@@ -36,9 +47,9 @@ func TestText(t *testing.T) {
 // TestSummaryEscapes: what a registry or a workflow names cannot add markup,
 // cells or lines to the summary.
 func TestSummaryEscapes(t *testing.T) {
-	hostile := "x|y\n## PASSED\n<img src=x>[a](b)`c`"
+	hostile := "x|y\n## PASSED\n<img src=x>[a](b)`c`\\|z"
 	text := strings.Join(refused(hostile).Summary(), "")
-	for _, bad := range []string{"\n## PASSED", "<img", "x|y", "[a](b)"} {
+	for _, bad := range []string{"\n## PASSED", "<img", "x|y", "[a](b)", "c\\`\\|z"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("the summary holds %q:\n%s", bad, text)
 		}

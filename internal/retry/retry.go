@@ -28,7 +28,7 @@ func (r Policy) Do(ctx context.Context, what string, f func(context.Context) err
 		if err == nil || attempt >= r.Attempts || !fault.IsTransient(err) {
 			return err
 		}
-		if Wait(ctx, r.backoff(attempt)) != nil {
+		if Wait(ctx, max(r.backoff(attempt), asked(err))) != nil {
 			return err
 		}
 	}
@@ -48,8 +48,17 @@ func (r Policy) once(ctx context.Context, what string, f func(context.Context) e
 	return err
 }
 
+// asked returns how long the other side asked to be left alone, up to half a
+// minute.
+func asked(err error) time.Duration {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return min(f.After, 30*time.Second)
+	}
+	return 0
+}
+
 func (r Policy) backoff(attempt int) time.Duration {
-	longest := min(r.Base<<(attempt-1), 20*time.Second)
+	longest := min(r.Base<<min(attempt-1, 10), 20*time.Second)
 	if longest <= 0 {
 		return 0
 	}
