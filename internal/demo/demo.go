@@ -79,14 +79,23 @@ func (s *stage) play(ctx context.Context) error {
 
 func (s *stage) tell(format string, args ...any) { fmt.Fprintf(s.out, "\n# "+format+"\n", args...) }
 
-// step runs one signgate command as a user would type it and checks its exit
-// code.
-func (s *stage) step(ctx context.Context, want fault.Outcome, args ...string) {
+// pass runs one signgate command as a user would type it; it has to pass.
+func (s *stage) pass(ctx context.Context, args ...string) {
+	s.step(ctx, fault.Passed, "PASSED", args...)
+}
+
+// refuse runs one signgate command that has to be refused with the code.
+func (s *stage) refuse(ctx context.Context, code string, args ...string) {
+	s.step(ctx, fault.Refused, "refused "+code, args...)
+}
+
+func (s *stage) step(ctx context.Context, want fault.Outcome, says string, args ...string) {
 	fmt.Fprintf(s.out, "$ signgate %s\n", quote(args))
-	got := s.signgate(ctx, s.out, args...)
+	var said strings.Builder
+	got := s.signgate(ctx, io.MultiWriter(s.out, &said), args...)
 	fmt.Fprintf(s.out, "=> exit code %d (%s)\n", got, fault.Outcome(got))
-	if got != int(want) {
-		s.failed = append(s.failed, fmt.Sprintf("%s (exit code %d, not %d)", args[0], got, want))
+	if got != int(want) || !strings.Contains(said.String(), says) {
+		s.failed = append(s.failed, fmt.Sprintf("%s (exit code %d, not %d with %q)", args[0], got, want, says))
 	}
 }
 
@@ -106,8 +115,8 @@ func (s *stage) good(ctx context.Context) error {
 		return err
 	}
 	s.tell("A build has pushed %s:1.0. Sign it in both formats, then gate it.", s.repo)
-	s.step(ctx, fault.Passed, append([]string{"sign", "--digest", digest, s.repo + ":1.0"}, s.key...)...)
-	s.step(ctx, fault.Passed, "verify", "--trusted-keys", s.public("release"), s.repo+":1.0")
+	s.pass(ctx, append([]string{"sign", "--digest", digest, s.repo + ":1.0"}, s.key...)...)
+	s.pass(ctx, "verify", "--trusted-keys", s.public("release"), s.repo+":1.0")
 	return nil
 }
 
@@ -116,7 +125,7 @@ func (s *stage) movedTag(ctx context.Context) error {
 		return err
 	}
 	s.tell("First attack: somebody moves the tag to an image that nobody signed.")
-	s.step(ctx, fault.Refused, "verify", "--trusted-keys", s.public("release"), s.repo+":1.0")
+	s.refuse(ctx, "unsigned", "verify", "--trusted-keys", s.public("release"), s.repo+":1.0")
 	return nil
 }
 
@@ -129,8 +138,8 @@ func (s *stage) wrongKey(ctx context.Context) error {
 		return err
 	}
 	s.tell("Second attack: an image is signed with another key than the one that is trusted.")
-	s.step(ctx, fault.Passed, "sign", "--key", s.path("mallory.key"), "--digest", digest, s.repo+":2.0")
-	s.step(ctx, fault.Refused, "verify", "--trusted-keys", s.public("release"), s.repo+":2.0")
+	s.pass(ctx, "sign", "--key", s.path("mallory.key"), "--digest", digest, s.repo+":2.0")
+	s.refuse(ctx, "key_other", "verify", "--trusted-keys", s.public("release"), s.repo+":2.0")
 	return nil
 }
 
@@ -140,11 +149,11 @@ func (s *stage) tampered(ctx context.Context) error {
 		return err
 	}
 	s.tell("Third attack: one bit of a good signature is flipped in the registry.")
-	s.step(ctx, fault.Passed, append([]string{"sign", "--formats", "simplesigning", "--digest", digest, s.repo + ":3.0"}, s.key...)...)
+	s.pass(ctx, append([]string{"sign", "--formats", "simplesigning", "--digest", digest, s.repo + ":3.0"}, s.key...)...)
 	if err := flipSignature(ctx, s.repo, digest); err != nil {
 		return err
 	}
-	s.step(ctx, fault.Refused, "verify", "--trusted-keys", s.public("release"), s.repo+":3.0")
+	s.refuse(ctx, "signature_invalid", "verify", "--trusted-keys", s.public("release"), s.repo+":3.0")
 	return nil
 }
 

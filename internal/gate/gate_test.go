@@ -181,7 +181,7 @@ func TestAttacks(t *testing.T) {
 		{"any of two keys", of(b.simple(t, s, "1.4", b.claims(s))), require(1, a, b), fault.Passed, "passed"},
 		{"nothing", of(), require(1, a), fault.Refused, "unsigned"},
 		{"another key", of(b.bundle(t, s, b.claims(s), nil)), require(1, a), fault.Refused, "key_other"},
-		{"a flipped signature", of(tampered), require(1, a), fault.Refused, "key_other"},
+		{"a flipped signature", of(tampered), require(1, a), fault.Refused, "signature_invalid"},
 		{"another image's signature", of(a.bundle(t, otherDigest, a.claims(otherDigest), nil)), require(1, a), fault.Refused, "digest_mismatch"},
 		{"another repository's", of(a.bundle(t, s, a.claims(other), nil)), require(1, a), fault.Refused, "claims_contradict"},
 		{"another repository's, by docker-reference", of(a.simple(t, other, "1.4", envelope.Claims{Version: 1})), require(1, a), fault.Refused, "claims_contradict"},

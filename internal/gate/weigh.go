@@ -151,14 +151,37 @@ func missing(v envelope.Verified, formats []envelope.Format, annotations map[str
 }
 
 func (c *check) ignore(candidate envelope.Candidate, err error) {
-	code := fault.CodeOf(err)
+	code, why := fault.CodeOf(err), strings.TrimSpace(err.Error())
 	if code == "signature_invalid" {
-		code = "key_other"
+		if name := c.names(candidate); name != "" {
+			why = fmt.Sprintf("a %s signature names the trusted key %s and does not verify with it: it was changed or forged", candidate.Format, name)
+		} else {
+			code, why = "key_other", "made by another key"
+		}
 	}
 	c.ignored = append(c.ignored, Ignored{
 		Code: code, Format: candidate.Format, Manifest: candidate.Manifest, Store: candidate.Store,
-		Why: strings.TrimSpace(err.Error()), unknown: fault.OutcomeOf(err) != fault.Refused,
+		Why: why, unknown: fault.OutcomeOf(err) != fault.Refused,
 	})
+}
+
+// names returns the trusted key that a candidate says it was made by. Nothing
+// vouches for that; it tells a changed signature from somebody else's.
+func (c *check) names(candidate envelope.Candidate) string {
+	fingerprint := ""
+	if candidate.Format == envelope.SimpleSigning {
+		if v, err := simplesigning.Unverified(candidate); err == nil && v.Claims != nil && v.Claims.Key != nil {
+			fingerprint = v.Claims.Key.Fingerprint
+		}
+	} else {
+		fingerprint = bundle.HintOf(candidate)
+	}
+	for _, k := range c.keys {
+		if k.Fingerprint == fingerprint {
+			return k.Name
+		}
+	}
+	return ""
 }
 
 // done reports whether every requirement is met.

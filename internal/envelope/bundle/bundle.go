@@ -79,6 +79,20 @@ func Hint(fingerprint string) string {
 	return base64.StdEncoding.EncodeToString(sum)
 }
 
+// HintOf returns the fingerprint that the key hint of c stands for, and "" when
+// it has none. It proves nothing.
+func HintOf(c envelope.Candidate) string {
+	b, err := parse(c)
+	if err != nil {
+		return ""
+	}
+	sum, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
+	if err != nil || len(sum) != sha256.Size {
+		return ""
+	}
+	return "sha256:" + hex.EncodeToString(sum)
+}
+
 // Verify checks c with keys and returns what verified, and the statement that
 // was signed. The errors are refusals: "signature_malformed" when c is no such
 // bundle, "signature_invalid" when it verifies with no key.
@@ -94,14 +108,22 @@ func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, []byt
 	return envelope.Verified{Candidate: c, Key: key, Algorithm: alg}, env.Payload, nil
 }
 
-// open returns the envelope in c, unverified.
-func open(c envelope.Candidate) (*pbdsse.Envelope, error) {
+func parse(c envelope.Candidate) (*pb.Bundle, error) {
 	if len(c.Blob) > MaxBundle {
 		return nil, envelope.Malformed(c, "it has %d bytes, more than %d", len(c.Blob), MaxBundle)
 	}
-	var b pb.Bundle
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(c.Blob, &b); err != nil {
+	b := new(pb.Bundle)
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(c.Blob, b); err != nil {
 		return nil, envelope.Malformed(c, "%w", err)
+	}
+	return b, nil
+}
+
+// open returns the envelope in c, unverified.
+func open(c envelope.Candidate) (*pbdsse.Envelope, error) {
+	b, err := parse(c)
+	if err != nil {
+		return nil, err
 	}
 	env := b.GetDsseEnvelope()
 	switch {
