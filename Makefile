@@ -25,7 +25,7 @@ docs:
 interop:
 	@test/setup/need.sh cc softhsm2 opensc
 	@test/setup/peers.sh cosign-v2 cosign-v3 registry crane
-	cd test/interop && go test -timeout 15m -tags "$(INTEROP_TAGS)" ./...
+	cd test/interop && go test -count=1 -timeout 15m -tags "$(INTEROP_TAGS)" ./...
 
 e2e:
 	test/setup/e2e.sh

@@ -14,6 +14,7 @@ import (
 var version = "dev" // set by the linker
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes away does not end a run half way
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(cli.Action(ctx, cli.Process{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Version: version}))
