@@ -15,7 +15,7 @@ func Action(ctx context.Context, p Process) int {
 	runner := actions.New(p.getenv, p.Environ, p.Stdout)
 	given, variables := runner.Inputs()
 	v := values(given)
-	runner.Mask(secrets(p, v)...)
+	runner.Mask(secrets(p, runner, v)...)
 	for name, value := range v {
 		if value == "" && p.getenv(variables[name]) == "" && knownInput(name) {
 			delete(v, name) // the runner passes inputs that were not set
@@ -33,10 +33,10 @@ func Action(ctx context.Context, p Process) int {
 		do = func(context.Context) error { return err }
 	}
 	end := runner.Group("signgate " + verb)
-	outcome := r.do(ctx, do)
-	end()
-	_ = r.report.Text(runner.Log())
-	return int(outcome)
+	return int(r.do(ctx, do, func() error {
+		end()
+		return r.report.Text(runner.Log())
+	}))
 }
 
 func knownInput(name string) bool {

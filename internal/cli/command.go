@@ -88,16 +88,12 @@ func newRunCommand(p Process, verb string, cmd *cobra.Command, do func(*run, con
 		if err := checkOutput(*output); err != nil {
 			return err
 		}
-		outcome := r.do(cmd.Context(), func(ctx context.Context) error { return do(r, ctx) })
-		if *output == "json" {
-			err = r.report.JSON(p.Stdout)
-		} else {
-			err = r.report.Text(r.stdout())
-		}
-		if err != nil {
-			return err
-		}
-		return ended(outcome)
+		return ended(r.do(cmd.Context(), func(ctx context.Context) error { return do(r, ctx) }, func() error {
+			if *output == "json" {
+				return r.report.JSON(p.Stdout)
+			}
+			return r.report.Text(r.stdout())
+		}))
 	}
 	return cmd
 }
@@ -124,7 +120,7 @@ func newCommandRun(p Process, verb string, v values) (*run, error) {
 		return nil, err
 	}
 	runner := actions.New(p.getenv, p.Environ, p.Stderr)
-	runner.Mask(secrets(p, v)...)
+	runner.Mask(secrets(p, runner, v)...)
 	return newRun(p, runner, verb, o), nil
 }
 

@@ -8,14 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/report"
 )
 
-// do runs sign or verify and ends the report. It returns the outcome of the
-// run; what failed is in the report and has been told.
-func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Outcome {
+// do runs sign or verify, ends the report and prints it. It returns the outcome
+// of the run; what failed is in the report and has been told.
+func (r *run) do(ctx context.Context, verb func(context.Context) error, print func() error) fault.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	err := r.declare()
@@ -27,6 +28,9 @@ func (r *run) do(ctx context.Context, verb func(context.Context) error) fault.Ou
 		err = r.interrupted(ctx, verb(ctx))
 	}
 	r.report.End(r.outcome(err), err)
+	if err := print(); err != nil && !errors.Is(err, syscall.EPIPE) {
+		r.fail(fault.Undecidedf("output_unwritable", "make room, or send it elsewhere", "the report cannot be printed: %w", err))
+	}
 	r.publish(dir)
 	r.tell()
 	return fault.Outcome(r.report.ExitCode)
@@ -144,12 +148,12 @@ func (r *run) setOutputs(set func(name, value string), report string) {
 func (r *run) commonOutputs(set func(name, value string)) {
 	var first string
 	var images, commands []string
-	for _, s := range r.report.Subjects {
-		if s.Index != "" {
-			continue
-		}
-		if first == "" {
+	for i, s := range r.report.Subjects {
+		if i == 0 {
 			first = s.Digest
+		}
+		if s.Index != "" || s.Digest == "" {
+			continue
 		}
 		images = append(images, s.Subject.String())
 		if s.Outcome == fault.Passed.String() {

@@ -98,22 +98,42 @@ func (r *run) subjects(ctx context.Context, images []image.Image) {
 		})
 	}
 	_ = g.Wait() // each failure is in its list
-	r.report.Subjects = slices.Concat(lists...)
+	r.report.Subjects = distinct(slices.Concat(lists...))
 }
 
-// maxDepth bounds indexes of indexes.
-const maxDepth = 4
+// distinct leaves out platform manifests that are there already under the same
+// tags, as a subject of their own or below another index.
+func distinct(subjects []report.Subject) []report.Subject {
+	var out []report.Subject
+	for i, s := range subjects {
+		again := func(o report.Subject) bool {
+			return o.Repository == s.Repository && o.Digest == s.Digest && sameSet(o.Tags, s.Tags)
+		}
+		named := slices.ContainsFunc(subjects[i+1:], func(o report.Subject) bool { return o.Index == "" && again(o) })
+		if s.Index == "" || !named && !slices.ContainsFunc(out, again) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// maxSubjects bounds the manifests below one image, and maxDepth indexes of
+// indexes.
+const (
+	maxSubjects = 1000
+	maxDepth    = 4
+)
 
 func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, error) {
 	s, body, err := r.resolve(ctx, img)
 	if err != nil {
 		return nil, err
 	}
-	return r.withChildren(ctx, s, body, maxDepth)
+	return r.withChildren(ctx, s, body, maxDepth, map[string]bool{s.Digest: true})
 }
 
-// withChildren returns s, and with recursive what is below it.
-func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, depth int) ([]report.Subject, error) {
+// withChildren returns s, and with recursive what is below it and not yet seen.
+func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, depth int, seen map[string]bool) ([]report.Subject, error) {
 	out := []report.Subject{report.NewSubject(s)}
 	if !r.Recursive || !image.IsIndex(s.MediaType) {
 		return out, nil
@@ -124,11 +144,17 @@ func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, de
 	}
 	out[0].Skipped = skipped
 	for _, child := range children {
+		if seen[child.Digest] {
+			continue
+		}
+		if seen[child.Digest] = true; len(seen) > maxSubjects {
+			return nil, fault.Undecidedf("limit_exceeded", "build an image with fewer manifests", "%s has more than %d manifests below it", s, maxSubjects)
+		}
 		if !image.IsIndex(child.MediaType) {
 			out = append(out, report.NewSubject(child))
 			continue
 		}
-		below, err := r.nested(ctx, child, depth-1)
+		below, err := r.nested(ctx, child, depth-1, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +164,7 @@ func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, de
 }
 
 // nested is withChildren for an index that an index lists.
-func (r *run) nested(ctx context.Context, s image.Subject, depth int) ([]report.Subject, error) {
+func (r *run) nested(ctx context.Context, s image.Subject, depth int, seen map[string]bool) ([]report.Subject, error) {
 	if depth == 0 {
 		return nil, fault.Refusedf("not_a_manifest", "build an image without indexes in indexes", "%s is nested more than %d indexes deep", s, maxDepth)
 	}
@@ -149,7 +175,7 @@ func (r *run) nested(ctx context.Context, s image.Subject, depth int) ([]report.
 	if err := image.CheckManifest(s, m.Body); err != nil {
 		return nil, err
 	}
-	return r.withChildren(ctx, s, m.Body, depth)
+	return r.withChildren(ctx, s, m.Body, depth, seen)
 }
 
 // resolve fetches the manifest of an image and checks that its tags, where the
@@ -177,18 +203,28 @@ func (r *run) resolve(ctx context.Context, img image.Image) (image.Subject, []by
 	return s, m.Body, r.checkTags(ctx, s)
 }
 
-// manifest waits a little for a manifest that was pushed a moment ago.
-func (r *run) manifest(ctx context.Context, img image.Image, reference string) (registry.Manifest, error) {
+// manifest returns a manifest that has to be there. One with a digest is waited
+// for a little: it may have been pushed a moment ago.
+func (r *run) manifest(ctx context.Context, img image.Image, reference string) (m registry.Manifest, err error) {
+	err = r.await(ctx, img, func() (found bool, err error) {
+		m, found, err = r.registry.Manifest(ctx, img.Repository, reference)
+		return found, err
+	})
+	return m, err
+}
+
+// await asks again for an image, a few times, while it is not found.
+func (r *run) await(ctx context.Context, img image.Image, ask func() (bool, error)) error {
 	for wait := 500 * time.Millisecond; ; wait *= 2 {
-		m, found, err := r.registry.Manifest(ctx, img.Repository, reference)
+		found, err := ask()
 		if err != nil || found {
-			return m, err
+			return err
 		}
 		if img.Digest == "" || wait > 2*time.Second {
-			return m, missingImage(img)
+			return missingImage(img)
 		}
 		if err := retry.Wait(ctx, wait); err != nil {
-			return m, err
+			return err
 		}
 	}
 }
@@ -203,11 +239,10 @@ func (r *run) checkChild(ctx context.Context, s image.Subject) error {
 	if s.Index == "" {
 		return nil // was fetched
 	}
-	digest, found, err := r.registry.Resolve(ctx, s.Repository, s.Digest)
-	if err == nil && (!found || digest != s.Digest) {
-		err = missingImage(image.Image{Repository: s.Repository, Digest: s.Digest})
-	}
-	return err
+	return r.await(ctx, image.Image{Repository: s.Repository, Digest: s.Digest}, func() (bool, error) {
+		digest, found, err := r.registry.Resolve(ctx, s.Repository, s.Digest)
+		return found && digest == s.Digest, err
+	})
 }
 
 // checkTags refuses when a tag points somewhere else: then what was built is

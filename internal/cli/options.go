@@ -51,6 +51,9 @@ func parse(v values) (o options, err error) {
 			return o, err
 		}
 	}
+	if o.Expires = o.Expires.Truncate(time.Second); o.Expires == 0 && v.get("expires") != "" {
+		return o, badInput("expires", v.get("expires"), "at least a second")
+	}
 	if err := o.numbers(); err != nil {
 		return o, err
 	}

@@ -33,6 +33,10 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 	if err := r.checkChild(ctx, s); err != nil {
 		return nil, err
 	}
+	if n := len(keys) * max(len(s.Tags), 1); n > registry.MaxCandidates {
+		return nil, fault.Configf("signatures_too_many", "sign fewer tags at a time, or with fewer keys",
+			"%s would get %d signatures of one format, and readers look at %d at most", s, n, registry.MaxCandidates)
+	}
 	existing, err := r.existing(ctx, s, publicKeys(keys))
 	if err != nil {
 		return nil, err
@@ -78,14 +82,12 @@ func payloads(f envelope.Format, tags []string) [][]string {
 
 // existing returns the signatures of our keys that the registry holds. What
 // cannot be read in a store that will be written to is an error: it may be the
-// same work. A bad entry is none, and neither is a list too long to be read.
+// same work. A bad entry is none, nor one that the registry lists and does not
+// have, nor a list too long to be read.
 func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
 	var out []envelope.Verified
 	for c, err := range r.registry.Candidates(ctx, s) {
-		if store, ok := errors.AsType[*registry.StoreError](err); ok && r.writes(store.Store) {
-			return nil, err
-		}
-		if err != nil && fault.OutcomeOf(err) == fault.Undecided && fault.CodeOf(err) != "limit_exceeded" && r.writes(c.Store) {
+		if err != nil && r.blocks(c, err) {
 			return nil, err
 		}
 		if err != nil {
@@ -98,13 +100,18 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 	return out, nil
 }
 
-// writes reports whether the formats of the run write to a store.
-func (r *run) writes(store string) bool {
-	f := envelope.Bundle
-	if store == registry.StoreSignatureTag {
-		f = envelope.SimpleSigning
+// blocks reports whether an error of the list keeps a subject from being
+// signed. The fallback tag is looked at by itself, where it is written to.
+func (r *run) blocks(c envelope.Candidate, err error) bool {
+	if store, ok := errors.AsType[*registry.StoreError](err); ok {
+		f := envelope.Bundle
+		if store.Store == registry.StoreSignatureTag {
+			f = envelope.SimpleSigning
+		}
+		return store.Store != registry.StoreFallback && slices.Contains(r.Formats, f)
 	}
-	return slices.Contains(r.Formats, f)
+	gone := slices.Contains([]string{"referrer_missing", "blob_missing", "limit_exceeded"}, fault.CodeOf(err))
+	return !gone && !r.Resign && fault.OutcomeOf(err) == fault.Undecided && slices.Contains(r.Formats, c.Format)
 }
 
 func (r *run) claims(s image.Subject, tags []string, key *signer.Signer) envelope.Claims {

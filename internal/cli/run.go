@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -35,7 +36,7 @@ type Process struct {
 // version returns the version that the linker set, or else the one that the
 // module was built as.
 func (p Process) version() string {
-	if info, ok := debug.ReadBuildInfo(); p.Version == "dev" && ok && info.Main.Version != "" {
+	if info, ok := debug.ReadBuildInfo(); p.Version == "dev" && ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
 	return p.Version
@@ -82,8 +83,10 @@ func newReport(verb, version string, dryRun bool) *report.Report {
 }
 
 // secrets returns what must never be printed: secret inputs, passwords from
-// the environment, PINs in files and in key URIs.
-func secrets(p Process, v values) []string {
+// the environment, PINs in files and in key URIs. Files are read only in a
+// workflow, where there is something to mask, and only plain ones: a pipe
+// gives what it holds once.
+func secrets(p Process, runner *actions.Runner, v values) []string {
 	var out []string
 	for _, in := range inputs() {
 		if in.kind == secret && in.name != "registry-auth" {
@@ -100,12 +103,16 @@ func secrets(p Process, v values) []string {
 			text = m[2]
 		}
 		if m[1] == "source" {
-			files = append(files, strings.TrimPrefix(text, "file:"))
+			files = append(files, strings.TrimPrefix(strings.TrimPrefix(text, "file:"), "//localhost"))
 		} else {
 			out = append(out, text, m[2])
 		}
 	}
 	for _, f := range files {
+		f = runner.TranslatePath(f)
+		if info, err := os.Stat(f); err != nil || !info.Mode().IsRegular() || !runner.Active() {
+			continue
+		}
 		if data, err := readFile("a PIN", f, 4096); err == nil {
 			out = append(out, strings.TrimSpace(string(data)))
 		}

@@ -61,12 +61,16 @@ func (r *run) signTrust() ([]envelope.Key, error) {
 		return trusted, err
 	}
 	r.report.Proof = report.ProofStored
-	for name, given := range map[string]bool{"threshold": r.Threshold > 1, "trusted-keys-sha256": r.get("trusted-keys-sha256") != ""} {
-		if given {
-			return nil, fault.Configf("inputs_contradict", "set trusted-keys, or remove "+name, "%s is given without trusted-keys", name)
-		}
+	name := ""
+	switch {
+	case r.Threshold > 1:
+		name = "threshold"
+	case r.get("trusted-keys-sha256") != "":
+		name = "trusted-keys-sha256"
+	default:
+		return nil, nil
 	}
-	return nil, nil
+	return nil, fault.Configf("inputs_contradict", "set trusted-keys, or remove "+name, "%s is given without trusted-keys", name)
 }
 
 // checkKeys refuses, before anything is signed, a key that the trusted keys do
@@ -118,11 +122,14 @@ func publicKeys(keys []*signer.Signer) []envelope.Key {
 // signAll plans, writes and gates. Nothing is written unless every subject
 // could be planned.
 func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) error {
+	if r.anyFailed() {
+		return nil
+	}
 	plans := make([]*plan, len(r.report.Subjects))
 	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		plans[i], err = r.plan(ctx, s.Subject, keys)
 		if err == nil {
-			s.Signed, s.Existing, s.RequestIDs = len(plans[i].attachments), plans[i].existing, plans[i].requestIDs
+			s.Existing, s.RequestIDs = plans[i].existing, plans[i].requestIDs
 		}
 		return err
 	})
@@ -131,12 +138,16 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 	}
 	if r.DryRun {
 		for i := range r.report.Subjects {
+			r.report.Subjects[i].Signed = len(plans[i].attachments)
 			r.report.Subjects[i].Pass("dry-run", "signed and verified locally, not written")
 		}
 		return nil
 	}
 	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		s.Written, err = r.registry.Attach(ctx, s.Subject, plans[i].attachments)
+		if err == nil {
+			s.Signed = len(plans[i].attachments)
+		}
 		return err
 	})
 	own := publicKeys(keys)
@@ -179,6 +190,9 @@ func (r *run) gateAll(ctx context.Context, written bool, required func(i int) po
 				return err
 			}
 			s.Decide(v)
+			if ctx.Err() != nil && v.Outcome() != fault.Passed {
+				return ctx.Err()
+			}
 			if !written || attempt >= min(r.Retries, 4) || !lagging(v) {
 				break
 			}

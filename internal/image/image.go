@@ -47,8 +47,14 @@ type Subject struct {
 	Index      string   `json:"index,omitempty"`    // the digest of the index that lists it
 }
 
-// String returns repository@digest.
-func (s Subject) String() string { return s.Repository + "@" + s.Digest }
+// String returns repository@digest, and the repository alone while the digest
+// is not known.
+func (s Subject) String() string {
+	if s.Digest == "" {
+		return s.Repository
+	}
+	return s.Repository + "@" + s.Digest
+}
 
 const digestForm = "a digest is sha256: and 64 lower-case hex digits"
 

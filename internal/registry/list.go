@@ -72,7 +72,7 @@ func (c *Client) bundles(ctx context.Context, s image.Subject, store string, lis
 		}
 		seen[d.Digest] = true
 		if fetched++; fetched > MaxCandidates {
-			return yield(envelope.Candidate{Store: store}, tooMany(s, store))
+			return yield(envelope.Candidate{Format: envelope.Bundle, Store: store}, tooMany(s, store))
 		}
 		candidate, err := c.bundle(ctx, s, store, d)
 		if errors.Is(err, errOther) {
@@ -97,7 +97,7 @@ func (c *Client) bundle(ctx context.Context, s image.Subject, store string, d de
 		return candidate, err
 	}
 	if !found {
-		return candidate, fault.Undecidedf("referrer_missing", "run again", "%s lists the referrer %s, which the registry does not have", s, d.Digest)
+		return candidate, fault.Undecidedf("referrer_missing", "run again; if it stays, sign the image again and keep clean-up rules away from signatures", "%s lists the referrer %s, which the registry does not have", s, d.Digest)
 	}
 	var m manifest
 	if err := json.Unmarshal(raw.Body, &m); err != nil {
@@ -152,6 +152,9 @@ func (c *Client) signatureManifest(ctx context.Context, s image.Subject) (signat
 	}
 	if image.IsIndex(raw.MediaType) || m.Config.Digest == "" {
 		return m, false, malformed(s.Repository, tag, errors.New("it is no image manifest"))
+	}
+	if err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
+		return m, false, malformed(s.Repository, tag, err)
 	}
 	return m, true, nil
 }
