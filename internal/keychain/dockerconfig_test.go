@@ -3,7 +3,6 @@ package keychain_test
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -105,9 +104,6 @@ func TestDockerConfigInvalid(t *testing.T) {
 // program installs a credential program on PATH that logs its calls.
 func program(t *testing.T, name, script string) (calls func() string) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("needs a shell")
-	}
 	dir := t.TempDir()
 	log := filepath.Join(dir, "calls")
 	text := "#!/bin/sh\nread server\necho \"$1 $server\" >>" + log + "\n" + script + "\n"
