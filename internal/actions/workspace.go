@@ -49,6 +49,18 @@ func (r *Runner) RelativePath(path string) string {
 	return filepath.ToSlash(rel)
 }
 
+// InWorkspace reports whether a path, as the user wrote it, names something in
+// the workspace. It is about names: a link in the workspace is in it, wherever
+// it leads. Without a workspace nothing is.
+func (r *Runner) InWorkspace(path string) bool {
+	root, err := r.workspace()
+	if err != nil {
+		return false
+	}
+	abs, err := filepath.Abs(r.TranslatePath(path))
+	return err != nil || within(root, abs)
+}
+
 // MkdirAll makes a folder and its parents, and gives those that it made to the
 // owner of the workspace (see Chown).
 func (r *Runner) MkdirAll(path string) error {

@@ -118,3 +118,19 @@ func TestTranslatePath(t *testing.T) {
 		t.Errorf("translated to a folder that is not mounted: %s", got)
 	}
 }
+
+func TestInWorkspace(t *testing.T) {
+	r, root := workspace(t)
+	link(t, "/etc", filepath.Join(root, "out"))
+	for path, want := range map[string]bool{
+		filepath.Join(root, "keys", "release.pub"):  true,
+		filepath.Join(root, "out", "release.pub"):   true,
+		filepath.Join(root, "..", "release.pub"):    false,
+		filepath.Join(root, "a", "..", "..", "key"): false,
+		"/etc/release.pub":                          false,
+	} {
+		if got := r.InWorkspace(path); got != want {
+			t.Errorf("InWorkspace(%q) = %v, want %v", path, got, want)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 func (r *run) planOne(ctx context.Context, p *plan, s image.Subject, f envelope.Format, claims envelope.Claims, key *signer.Signer, existing []envelope.Verified) error {
 	if v, found := r.same(existing, f, claims); found && !r.Resign {
 		p.existing++
-		p.blobs[gate.BlobDigest(v.Blob)] = true
+		p.blobs[image.DigestOf(v.Blob)] = true
 		return nil
 	}
 	return r.makeOne(ctx, p, s, f, claims, key)
@@ -193,7 +193,7 @@ func (r *run) makeOne(ctx context.Context, p *plan, s image.Subject, f envelope.
 	}
 	a, err := seal(f, body, sig.Bytes, key.Fingerprint())
 	p.attachments = append(p.attachments, a)
-	p.blobs[gate.BlobDigest(a.Blob)] = true
+	p.blobs[image.DigestOf(a.Blob)] = true
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -80,7 +79,7 @@ func (r *run) checkTrust() error {
 		case len(sums) > 0 && !pinned:
 			return fault.Refusedf("trust_mismatch", "review the file; if the change is right, change trusted-keys-sha256",
 				"the trusted key file %s has the SHA-256 %s, which is not in trusted-keys-sha256", t.Source, t.SHA256)
-		case pinned || !r.inWorkspace(t.Source):
+		case pinned || !r.runner.InWorkspace(t.Source):
 		case trigger.Untrusted():
 			return fault.Configf("trust_unpinned", "set trusted-keys-sha256: "+t.SHA256+" after you have reviewed the file, or give the keys inline",
 				"on %s the trusted key file %s of the workspace can come from a stranger", trigger.Event, t.Source)
@@ -89,18 +88,4 @@ func (r *run) checkTrust() error {
 		}
 	}
 	return nil
-}
-
-func (r *run) inWorkspace(path string) bool {
-	workspace := r.process.getenv("GITHUB_WORKSPACE")
-	if workspace == "" {
-		return false
-	}
-	abs, err := filepath.Abs(r.runner.TranslatePath(path))
-	return err != nil || within(workspace, abs)
-}
-
-func within(dir, path string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }

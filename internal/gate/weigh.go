@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -87,9 +86,6 @@ func (c *check) weigh(candidate envelope.Candidate) {
 	}
 }
 
-// BlobDigest names a blob in policy.Group.Only.
-func BlobDigest(blob []byte) string { return fmt.Sprintf("%x", sha256.Sum256(blob)) }
-
 // count adds v to t, or returns why it does not count there.
 func (c *check) count(t *tally, v envelope.Verified) string {
 	group := c.Policy.Require[t.group]
@@ -104,7 +100,7 @@ func (c *check) count(t *tally, v envelope.Verified) string {
 		t.near = append(t.near, why)
 		return why
 	}
-	if group.Only != nil && !group.Only[BlobDigest(v.Blob)] {
+	if group.Only != nil && !group.Only[image.DigestOf(v.Blob)] {
 		return "it is not one of the signatures of this run"
 	}
 	if why := missing(v, group.Formats, group.Annotations); why != "" {

@@ -9,6 +9,8 @@
 package image
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"strings"
 
@@ -113,6 +115,12 @@ func Canonical(repository string) string {
 		return "docker.io/" + rest
 	}
 	return repository
+}
+
+// DigestOf returns the SHA-256 digest of b.
+func DigestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // CheckDigest returns a configuration fault ("digest_invalid") unless d is a

@@ -24,7 +24,7 @@ type Group struct {
 	Min         int
 	Formats     []envelope.Format // the formats that count
 	Annotations map[string]string // signed annotations that have to be there
-	Only        map[string]bool   // the SHA-256 of the blobs that count; nil means any
+	Only        map[string]bool   // the digests of the blobs that count; nil means any
 }
 
 // Check returns a configuration fault ("policy_invalid") for a policy that

@@ -32,7 +32,7 @@ type descriptor struct {
 }
 
 func describe(mediaType string, blob []byte) descriptor {
-	return descriptor{MediaType: mediaType, Digest: digestOf(blob), Size: int64(len(blob))}
+	return descriptor{MediaType: mediaType, Digest: image.DigestOf(blob), Size: int64(len(blob))}
 }
 
 // manifest is an image manifest as it is written and read here.

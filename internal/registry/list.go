@@ -114,15 +114,12 @@ func (c *Client) bundle(ctx context.Context, s image.Subject, store string, d de
 // layers fetches the simple signing payloads at the signature tag.
 func (c *Client) layers(ctx context.Context, s image.Subject, yield yielder) {
 	candidate := envelope.Candidate{Format: envelope.SimpleSigning, Store: StoreSignatureTag}
-	m, found, err := c.signatureManifest(ctx, s)
+	m, err := c.signatureManifest(ctx, s)
 	if err != nil {
 		yield(candidate, &StoreError{StoreSignatureTag, err})
 		return
 	}
 	for i, d := range slices.Backward(m.Layers) {
-		if !found {
-			return
-		}
 		if len(m.Layers)-i > MaxCandidates {
 			yield(candidate, tooMany(s, StoreSignatureTag))
 			return
@@ -135,28 +132,30 @@ func (c *Client) layers(ctx context.Context, s image.Subject, yield yielder) {
 	}
 }
 
+// signatureManifest is the manifest at the signature tag, empty where the
+// registry says that there is none.
 type signatureManifest struct {
 	manifest
 	digest string
 }
 
-func (c *Client) signatureManifest(ctx context.Context, s image.Subject) (signatureManifest, bool, error) {
+func (c *Client) signatureManifest(ctx context.Context, s image.Subject) (signatureManifest, error) {
 	tag := SignatureTag(s.Digest)
 	raw, found, err := c.Manifest(ctx, s.Repository, tag)
 	if err != nil || !found {
-		return signatureManifest{}, false, err
+		return signatureManifest{}, err
 	}
 	m := signatureManifest{digest: raw.Digest}
 	if err := json.Unmarshal(raw.Body, &m.manifest); err != nil {
-		return m, false, malformed(s.Repository, tag, err)
+		return m, malformed(s.Repository, tag, err)
 	}
 	if image.IsIndex(raw.MediaType) || m.Config.Digest == "" {
-		return m, false, malformed(s.Repository, tag, errors.New("it is no image manifest"))
+		return m, malformed(s.Repository, tag, errors.New("it is no image manifest"))
 	}
 	if err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
-		return m, false, malformed(s.Repository, tag, err)
+		return m, malformed(s.Repository, tag, err)
 	}
-	return m, true, nil
+	return m, nil
 }
 
 func tooMany(s image.Subject, store string) error {

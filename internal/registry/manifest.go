@@ -2,8 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"mime"
 	"net/http"
 	"net/url"
@@ -43,7 +41,7 @@ func (c *Client) Manifest(ctx context.Context, repository, reference string) (Ma
 	if err != nil || a.status == 404 {
 		return Manifest{}, false, err
 	}
-	m := Manifest{Digest: digestOf(a.body), Body: a.body}
+	m := Manifest{Digest: image.DigestOf(a.body), Body: a.body}
 	m.MediaType, _, _ = mime.ParseMediaType(a.header.Get("Content-Type"))
 	if strings.HasPrefix(reference, "sha256:") && m.Digest != reference {
 		return Manifest{}, false, mismatch(repository, reference, m.Digest)
@@ -83,8 +81,8 @@ func (c *Client) blob(ctx context.Context, repository string, d descriptor, limi
 		return nil, err
 	case a.status == 404:
 		return nil, fault.Undecidedf("blob_missing", "run again; if it stays missing, sign the image again", "%s names the blob %s, which the registry does not have", repository, d.Digest)
-	case digestOf(a.body) != d.Digest:
-		return nil, mismatch(repository, d.Digest, digestOf(a.body))
+	case image.DigestOf(a.body) != d.Digest:
+		return nil, mismatch(repository, d.Digest, image.DigestOf(a.body))
 	}
 	return a.body, nil
 }
@@ -100,7 +98,7 @@ func (c *Client) putManifest(ctx context.Context, repository, reference, mediaTy
 
 // putBlob uploads a blob unless this run has uploaded it already.
 func (c *Client) putBlob(ctx context.Context, repository string, blob []byte) error {
-	digest := digestOf(blob)
+	digest := image.DigestOf(blob)
 	c.mu.Lock()
 	done := c.uploaded[repository+digest]
 	c.mu.Unlock()
@@ -144,11 +142,6 @@ func (c *Client) upload(ctx context.Context, repository, digest string, blob []b
 		header: map[string]string{"Content-Type": "application/octet-stream"}, limit: 1 << 20, accept: []int{201},
 	})
 	return err
-}
-
-func digestOf(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func mismatch(repository, want, got string) error {
