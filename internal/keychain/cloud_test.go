@@ -158,8 +158,8 @@ func TestECRFailures(t *testing.T) {
 		text      string
 	}{
 		"denied":    {status(400, `{"__type":"com.amazonaws#AccessDeniedException","message":"awssession hunter2"}`), 1, false, "AccessDeniedException"},
-		"throttled": {status(429, ""), 3, true, "status 429"},
-		"down":      {status(503, "hunter2"), 3, true, "status 503"},
+		"throttled": {status(429, ""), 6, true, "status 429"},
+		"down":      {status(503, "hunter2"), 6, true, "status 503"},
 		"redirect":  {status(307, ""), 1, false, "status 307"},
 		"html":      {status(200, "<hunter2>"), 1, false, "JSON"},
 		"no token":  {status(200, `{}`), 1, false, "malformed"},
@@ -167,7 +167,7 @@ func TestECRFailures(t *testing.T) {
 	} {
 		c := &cloud{t: t, answers: map[string]http.HandlerFunc{ecrAPI: f.answer}}
 		k, _ := fixture(t, keychain.Options{Transport: c}, allClouds(t))
-		for range 2 { // the failure is remembered
+		for range 2 { // a lasting failure is remembered, one that may pass is not
 			_, err := k.Resolve(repository(t, ecrRepo))
 			wantCode(t, err, "ecr_credentials", "hunter2", "awssecret", "awssession")
 			if fault.OutcomeOf(err) != fault.Undecided || fault.IsTransient(err) != f.transient || !strings.Contains(err.Error(), f.text) {

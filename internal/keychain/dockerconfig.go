@@ -22,7 +22,7 @@ const configLimit = 1 << 20
 type dockerConfig struct {
 	load    func() (*configFile, error)
 	given   *configFile // from the input docker-config, else nil
-	helpers memo        // credential programs, by registry
+	helpers answers     // credential programs, by registry
 	skipped *skips
 }
 

@@ -16,8 +16,8 @@
 //
 // No source makes a network call for a registry that is not its own, none asks
 // a metadata server, and nothing is written to disk. Every source is asked at
-// most once for a registry in the life of a Keychain; a failure is remembered
-// like a success. A Keychain may be used concurrently.
+// most once for a registry in the life of a Keychain; a lasting failure is
+// remembered like a success. A Keychain may be used concurrently.
 //
 // Secrets never stand in an error, a debug line or the name of a source.
 package keychain
@@ -36,7 +36,7 @@ type Keychain struct {
 	debug   func(string)
 	skipped *skips
 	secrets []string
-	answers memo
+	answers answers
 
 	mu       sync.Mutex
 	winners  map[string]string // registry or repository → source

@@ -2,71 +2,32 @@ package keychain
 
 import (
 	"context"
-	"sync"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/memo"
 )
 
-// memo answers each question once. Concurrent askers of one question wait for
-// the same answer. When the asker that looks for it is interrupted, the next
-// one looks.
-type memo struct {
-	mu      sync.Mutex
-	answers map[string]*answer
+// answers remembers what a source said of each registry.
+type answers struct {
+	memo memo.Memo[string, *credential]
 }
 
-type answer struct {
-	done  chan struct{} // closed when the rest is set
-	value credential
-	found bool
-	err   error
-	void  bool // the search was interrupted
-}
-
-func (m *memo) do(ctx context.Context, key string, find func() (credential, bool, error)) (credential, bool, error) {
-	for ctx.Err() == nil {
-		a, first := m.claim(key)
-		if first {
-			m.fill(ctx, key, a, find)
+// do asks find once for each key. An interruption is an error of this package.
+func (a *answers) do(ctx context.Context, key string, find func() (credential, bool, error)) (credential, bool, error) {
+	c, err := a.memo.Do(ctx, key, func(context.Context) (*credential, error) {
+		c, ok, err := find()
+		if !ok {
+			return nil, err
 		}
-		select {
-		case <-a.done:
-			if !a.void {
-				return a.value, a.found, a.err
-			}
-		case <-ctx.Done():
-		}
+		return &c, err
+	})
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return credential{}, false, interrupted(ctx)
+	case c == nil || err != nil:
+		return credential{}, false, err
 	}
-	return credential{}, false, interrupted(ctx)
-}
-
-func (m *memo) fill(ctx context.Context, key string, a *answer, find func() (credential, bool, error)) {
-	a.value, a.found, a.err = find()
-	if a.void = a.err != nil && ctx.Err() != nil; a.void {
-		m.forget(key)
-	}
-	close(a.done)
-}
-
-// claim returns the answer for key and whether the caller has to find it.
-func (m *memo) claim(key string) (*answer, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a, ok := m.answers[key]; ok {
-		return a, false
-	}
-	if m.answers == nil {
-		m.answers = map[string]*answer{}
-	}
-	a := &answer{done: make(chan struct{})}
-	m.answers[key] = a
-	return a, true
-}
-
-func (m *memo) forget(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.answers, key)
+	return *c, true, nil
 }
 
 func interrupted(ctx context.Context) error {
@@ -75,8 +36,8 @@ func interrupted(ctx context.Context) error {
 
 // once asks a source at most once for each registry.
 func once(find source) source {
-	var answers memo
+	var a answers
 	return func(ctx context.Context, t target) (credential, bool, error) {
-		return answers.do(ctx, t.host, func() (credential, bool, error) { return find(ctx, t) })
+		return a.do(ctx, t.host, func() (credential, bool, error) { return find(ctx, t) })
 	}
 }

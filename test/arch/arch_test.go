@@ -15,10 +15,11 @@ import (
 const module = "github.com/signgate/signgate/"
 
 // may lists, for each package, the packages of ours that it may import.
-// internal/fault and internal/retry are the vocabulary that all share.
+// internal/fault, internal/retry and internal/memo are the vocabulary that all share.
 var may = map[string][]string{
 	"internal/fault":                  {},
 	"internal/retry":                  {},
+	"internal/memo":                   {},
 	"internal/image":                  {},
 	"internal/actions":                {},
 	"internal/keychain":               {},
@@ -36,7 +37,7 @@ var may = map[string][]string{
 	"internal/report":                 {"internal/gate", "internal/envelope", "internal/image"},
 }
 
-var shared = []string{"internal/fault", "internal/retry"}
+var shared = []string{"internal/fault", "internal/retry", "internal/memo"}
 
 type pkg struct {
 	ImportPath string
