@@ -16,6 +16,11 @@ type Policy struct {
 	Attempts   int           // the most attempts, 0 and 1 mean one
 	PerAttempt time.Duration // the time limit of one attempt, 0 for none
 	Base       time.Duration // the longest wait before the second attempt; it doubles each time up to 20 s
+	Budget     *Budget       // shared by all calls of a run; nil for no bound
+
+	// Before is called before each attempt and may wait, for a turn or for the
+	// end of a pause; that time does not count in PerAttempt. Nil for nothing.
+	Before func(context.Context) error
 }
 
 // Do calls f until it succeeds, fails for good, the attempts are used up or
@@ -25,7 +30,11 @@ type Policy struct {
 func (r Policy) Do(ctx context.Context, what string, f func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := r.once(ctx, what, f)
-		if err == nil || attempt >= r.Attempts || !fault.IsTransient(err) {
+		if err == nil {
+			r.Budget.earn()
+			return nil
+		}
+		if attempt >= r.Attempts || !fault.IsTransient(err) || !r.Budget.take() {
 			return err
 		}
 		if Wait(ctx, max(r.backoff(attempt), asked(err))) != nil {
@@ -35,6 +44,11 @@ func (r Policy) Do(ctx context.Context, what string, f func(context.Context) err
 }
 
 func (r Policy) once(ctx context.Context, what string, f func(context.Context) error) error {
+	if r.Before != nil {
+		if err := r.Before(ctx); err != nil {
+			return err
+		}
+	}
 	one, cancel := ctx, context.CancelFunc(func() {})
 	if r.PerAttempt > 0 {
 		one, cancel = context.WithTimeout(ctx, r.PerAttempt)
@@ -65,6 +79,7 @@ func (r Policy) backoff(attempt int) time.Duration {
 	return rand.N(longest)
 }
 
+// Wait returns nil after d, or the error of ctx when that ends first.
 func Wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

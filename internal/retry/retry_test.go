@@ -60,3 +60,25 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%d calls, %v", calls, err)
 	}
 }
+
+// TestBudget: repeats of all calls together are bounded, and successes earn
+// some back.
+func TestBudget(t *testing.T) {
+	calls := 0
+	p := retry.Policy{Attempts: 5, Budget: retry.NewBudget(3)}
+	fail := func(context.Context) error { calls++; return fault.Transientf("x", "", "busy") }
+	for range 4 {
+		_ = p.Do(t.Context(), "call", fail)
+	}
+	if calls != 4+3 {
+		t.Errorf("%d calls, want 4 and 3 repeats", calls)
+	}
+	for range 10 {
+		_ = p.Do(t.Context(), "call", func(context.Context) error { return nil })
+	}
+	calls = 0
+	_ = p.Do(t.Context(), "call", fail)
+	if calls != 2 {
+		t.Errorf("%d calls, want one repeat that was earned", calls)
+	}
+}
