@@ -35,6 +35,24 @@ func Formats() []Format { return []Format{SimpleSigning, Bundle} }
 // attestation has another one and is never taken for a signature.
 const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
 
+// KeyHint is the annotation, on the manifest of a bundle and on the layer of a
+// simple signing payload, that names the fingerprint of the signing key. Nobody
+// signs it: it decides what is fetched first and nothing else.
+const KeyHint = "dev.signgate.key"
+
+// Want says what a reader looks for, so that a source can fetch that first. It
+// never decides what counts.
+type Want struct {
+	Keys    []string // fingerprints; entries that hint at one of them come first
+	Formats []Format // stores of these come first; nil means all
+	Each    int      // how many signatures of one key may be needed, 0 means 1
+
+	// Quick leaves out what matters only to a reader who is about to refuse:
+	// entries that hint at another key, and the fallback tag where the registry
+	// serves the referrers API. A signer who misses something signs again.
+	Quick bool
+}
+
 // Attachment is an envelope on its way to a registry.
 type Attachment struct {
 	Format      Format

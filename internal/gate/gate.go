@@ -20,12 +20,12 @@ import (
 )
 
 // Source is where evidence comes from. Candidates yields what is attached to
-// the subject, store by store, and an error for a store or an entry that
+// the subject, beginning with what want asks for, store by store, and an error for a store or an entry that
 // could not be read; both may come in any number. An error that is a refusal
 // says that the entry was read and is not what it should be; any other says
 // that it is unknown. The caller may stop early.
 type Source interface {
-	Candidates(ctx context.Context, subject image.Subject) iter.Seq2[envelope.Candidate, error]
+	Candidates(ctx context.Context, subject image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error]
 }
 
 // Request is one decision to be made.
@@ -84,7 +84,7 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 		return Verdict{}, err
 	}
 	c := newCheck(r)
-	for candidate, err := range source.Candidates(ctx, r.Subject) {
+	for candidate, err := range source.Candidates(ctx, r.Subject, r.want()) {
 		if err != nil {
 			c.ignore(candidate, err)
 			continue
@@ -95,4 +95,16 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 		}
 	}
 	return c.verdict(), nil
+}
+
+// want is what the source had best begin with.
+func (r Request) want() envelope.Want {
+	w := envelope.Want{Each: len(r.Subject.Tags)}
+	for _, k := range r.Policy.Keys() {
+		w.Keys = append(w.Keys, k.Fingerprint)
+	}
+	for _, g := range r.Policy.Require {
+		w.Formats = append(w.Formats, g.Formats...)
+	}
+	return w
 }

@@ -90,7 +90,7 @@ func (k signerKey) simple(t testing.TB, s image.Subject, tag string, c envelope.
 }
 
 func (k signerKey) payload(t testing.TB, payload []byte) envelope.Candidate {
-	a := simplesigning.Seal(payload, k.sign(t, payload))
+	a := simplesigning.Seal(payload, k.sign(t, payload), k.Fingerprint)
 	return envelope.Candidate{Format: envelope.SimpleSigning, Store: "tag", Manifest: "m", MediaType: a.MediaType, Blob: a.Blob, Signature: a.Annotations[simplesigning.SignatureAnnotation]}
 }
 
@@ -100,7 +100,7 @@ type source struct {
 	errs       []error
 }
 
-func (s source) Candidates(context.Context, image.Subject) iter.Seq2[envelope.Candidate, error] {
+func (s source) Candidates(context.Context, image.Subject, envelope.Want) iter.Seq2[envelope.Candidate, error] {
 	return func(yield func(envelope.Candidate, error) bool) {
 		for _, err := range s.errs {
 			if !yield(envelope.Candidate{}, err) {
@@ -304,9 +304,9 @@ type counting struct {
 	n *int
 }
 
-func (c counting) Candidates(ctx context.Context, s image.Subject) iter.Seq2[envelope.Candidate, error] {
+func (c counting) Candidates(ctx context.Context, s image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error] {
 	return func(yield func(envelope.Candidate, error) bool) {
-		for candidate, err := range c.source.Candidates(ctx, s) {
+		for candidate, err := range c.source.Candidates(ctx, s, want) {
 			*c.n++
 			if !yield(candidate, err) {
 				return

@@ -65,7 +65,7 @@ func Seal(statement, sig []byte, predicateType, fingerprint string) (envelope.At
 	}
 	return envelope.Attachment{
 		Format: envelope.Bundle, MediaType: MediaType, Blob: compact.Bytes(),
-		Annotations: map[string]string{ContentAnnotation: "dsse-envelope", PredicateTypeAnnotation: predicateType},
+		Annotations: map[string]string{ContentAnnotation: "dsse-envelope", PredicateTypeAnnotation: predicateType, envelope.KeyHint: fingerprint},
 	}, nil
 }
 

@@ -77,11 +77,12 @@ func Reference(repository, tag string) string {
 	return repository + ":" + tag
 }
 
-// Seal returns the layer that carries the signature sig over the payload.
-func Seal(payload, sig []byte) envelope.Attachment {
+// Seal returns the layer that carries the signature sig over the payload, by
+// the key with the fingerprint.
+func Seal(payload, sig []byte, fingerprint string) envelope.Attachment {
 	return envelope.Attachment{
 		Format: envelope.SimpleSigning, MediaType: MediaType, Blob: payload,
-		Annotations: map[string]string{SignatureAnnotation: base64.StdEncoding.EncodeToString(sig)},
+		Annotations: map[string]string{SignatureAnnotation: base64.StdEncoding.EncodeToString(sig), envelope.KeyHint: fingerprint},
 	}
 }
 
