@@ -84,7 +84,7 @@ func (r *run) artifacts() ([]string, error) {
 func (r *run) subjects(ctx context.Context, images []image.Image) {
 	lists := make([][]report.Subject, len(images))
 	var g errgroup.Group
-	g.SetLimit(concurrency)
+	g.SetLimit(r.Concurrency)
 	for i, img := range images {
 		g.Go(func() error {
 			list, err := r.expand(ctx, img)
@@ -188,7 +188,9 @@ func (r *run) resolve(ctx context.Context, img image.Image) (image.Subject, []by
 	if reference == "" {
 		return image.Subject{}, nil, fault.Configf("digest_missing", "write "+img.Repository+":tag or "+img.Repository+"@sha256:…", "%s has neither a tag nor a digest", img.Repository)
 	}
+	stop := r.readAhead(ctx, img)
 	m, err := r.manifest(ctx, img, reference)
+	stop(err)
 	if err != nil {
 		return image.Subject{}, nil, err
 	}
@@ -206,18 +208,18 @@ func (r *run) resolve(ctx context.Context, img image.Image) (image.Subject, []by
 // manifest returns a manifest that has to be there. One with a digest is waited
 // for a little: it may have been pushed a moment ago.
 func (r *run) manifest(ctx context.Context, img image.Image, reference string) (m registry.Manifest, err error) {
-	err = r.await(ctx, img, func() (found bool, err error) {
-		m, found, err = r.registry.Manifest(ctx, img.Repository, reference)
-		return found, err
+	err = r.await(ctx, img, func() (p registry.Presence, err error) {
+		m, p, err = r.registry.Manifest(ctx, img.Repository, reference)
+		return p, err
 	})
 	return m, err
 }
 
 // await asks again for an image, a few times, while it is not found.
-func (r *run) await(ctx context.Context, img image.Image, ask func() (bool, error)) error {
+func (r *run) await(ctx context.Context, img image.Image, ask func() (registry.Presence, error)) error {
 	for wait := 500 * time.Millisecond; ; wait *= 2 {
-		found, err := ask()
-		if err != nil || found {
+		p, err := ask()
+		if err != nil || p == registry.Found {
 			return err
 		}
 		if img.Digest == "" || wait > 2*time.Second {
@@ -234,17 +236,6 @@ func missingImage(img image.Image) error {
 		"the registry has no %s", img)
 }
 
-// checkChild refuses a platform manifest that the registry does not have.
-func (r *run) checkChild(ctx context.Context, s image.Subject) error {
-	if s.Index == "" {
-		return nil // was fetched
-	}
-	return r.await(ctx, image.Image{Repository: s.Repository, Digest: s.Digest}, func() (bool, error) {
-		digest, found, err := r.registry.Resolve(ctx, s.Repository, s.Digest)
-		return found && digest == s.Digest, err
-	})
-}
-
 // checkTags refuses when a tag points somewhere else: then what was built is
 // not what the tag delivers.
 func (r *run) checkTags(ctx context.Context, s image.Subject) error {
@@ -253,7 +244,7 @@ func (r *run) checkTags(ctx context.Context, s image.Subject) error {
 		switch {
 		case err != nil:
 			return err
-		case !found:
+		case found == registry.Absent:
 			r.warn("the tag " + s.Repository + ":" + tag + " is not in the registry (yet)")
 		case digest != s.Digest:
 			return fault.Refusedf("tag_moved", "find out who pushed the tag; build again if a later run of yours did",

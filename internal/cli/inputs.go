@@ -57,7 +57,7 @@ func inputs() []input {
 		{"trusted-keys-sha256", list, "", "sign verify inspect", "the SHA-256 that each trusted key file must have"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
-		{"formats", list, "simplesigning,bundle", both, "signature formats: simplesigning, bundle"},
+		{"formats", list, "", both, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},
 		{"annotations", lines, "", both, "key=value, one per line: signed into the signature, or required of it by verify"},
 		{"expires", duration, "", "sign", "how long the signature is valid, such as 720h or 30d; never ends when empty"},
 		{"sequence", number, "", "sign", "a number that grows with each release; UTC milliseconds when empty"},
@@ -71,6 +71,10 @@ func inputs() []input {
 		{"docker-config", text, "", network, "path of a Docker config.json, or its folder"},
 		{"github-token", secret, "", network, "token for ghcr.io"},
 		{"insecure-registries", list, "", network, "registry hosts that are spoken to over plain HTTP; loopback needs no entry"},
+		{"registry-ca", text, "", network, "certificates of your own authority, for the registries: a PEM file, or the PEM text"},
+		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
+		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
+		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
 		{"timeout", duration, "5m", "sign verify inspect key", "the time limit of the whole run"},
 		{"retries", number, "5", "sign verify inspect key", "how often a transient failure is tried again"},
 

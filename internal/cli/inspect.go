@@ -100,12 +100,14 @@ func (r *run) firstFailure() error {
 
 func (r *run) inspectOne(ctx context.Context, s image.Subject, trusted []envelope.Key) (attachedImage, error) {
 	out := attachedImage{Subject: s, Attached: []registry.Attached{}, Signatures: []attachedSignature{}}
-	attached, err := r.registry.Attached(ctx, s)
+	view := r.view(s)
+	attached, err := view.Attached(ctx)
 	if err != nil {
 		return out, err
 	}
 	out.Attached = append(out.Attached, attached...)
-	for c, err := range r.registry.Candidates(ctx, s) {
+	want := envelope.Want{} // everything
+	for c, err := range view.Candidates(ctx, s, want) {
 		if err != nil {
 			out.Unreadable = append(out.Unreadable, err.Error())
 			continue

@@ -23,6 +23,9 @@ type options struct {
 	AllowWorkspaceModule  bool
 	Timeout               time.Duration
 	Retries               int
+	Settle                time.Duration
+	Concurrency           int
+	StoreIn               string // the repository of all signatures; "" for that of each image
 	ShowSummary           bool
 }
 
@@ -46,7 +49,7 @@ func parse(v values) (o options, err error) {
 	for _, d := range []struct {
 		name string
 		to   *time.Duration
-	}{{"expires", &o.Expires}, {"timeout", &o.Timeout}} {
+	}{{"expires", &o.Expires}, {"timeout", &o.Timeout}, {"settle", &o.Settle}} {
 		if *d.to, err = v.duration(d.name); err != nil {
 			return o, err
 		}
@@ -54,10 +57,16 @@ func parse(v values) (o options, err error) {
 	if o.Expires = o.Expires.Truncate(time.Second); o.Expires == 0 && v.get("expires") != "" {
 		return o, badInput("expires", v.get("expires"), "at least a second")
 	}
+	if o.Timeout == 0 {
+		return o, badInput("timeout", v.get("timeout"), "more than 0")
+	}
 	if err := o.numbers(); err != nil {
 		return o, err
 	}
 	if o.Annotations, err = v.annotations(); err != nil {
+		return o, err
+	}
+	if o.StoreIn, err = v.repository("signature-repository"); err != nil {
 		return o, err
 	}
 	o.Formats, err = v.formats()
@@ -73,7 +82,11 @@ func (o *options) numbers() error {
 	if err != nil {
 		return err
 	}
-	o.Threshold, o.Retries = int(threshold), int(retries)
+	concurrency, err := o.number("concurrency", 1, 256)
+	if err != nil {
+		return err
+	}
+	o.Threshold, o.Retries, o.Concurrency = int(threshold), int(retries), int(concurrency)
 	if o.get("sequence") == "" {
 		return nil
 	}
@@ -83,6 +96,9 @@ func (o *options) numbers() error {
 
 func (v values) formats() ([]envelope.Format, error) {
 	var out []envelope.Format
+	if v.get("formats") == "" {
+		return envelope.Formats(), nil
+	}
 	for _, s := range v.list("formats") {
 		f := envelope.Format(s)
 		switch {

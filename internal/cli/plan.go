@@ -25,14 +25,12 @@ type plan struct {
 	existing    int // signatures that are there already
 	requestIDs  []string
 	blobs       map[string]bool // of all of them, for policy.Group.Only
+	refused     error           // why the signature tag could not be written
 }
 
 // plan signs the subject with each key in each format, except where the same
 // work is done already.
 func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) (*plan, error) {
-	if err := r.checkChild(ctx, s); err != nil {
-		return nil, err
-	}
 	if n := len(keys) * max(len(s.Tags), 1); n > registry.MaxCandidates {
 		return nil, fault.Configf("signatures_too_many", "sign fewer tags at a time, or with fewer keys",
 			"%s would get %d signatures of one format, and readers look at %d at most", s, n, registry.MaxCandidates)
@@ -52,7 +50,7 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 		}
 	}
 	if slices.Contains(r.Formats, envelope.Bundle) && len(p.attachments) > 0 {
-		return p, r.registry.CheckFallback(ctx, s)
+		return p, r.view(s).CheckFallback(ctx)
 	}
 	return p, nil
 }
@@ -86,15 +84,21 @@ func payloads(f envelope.Format, tags []string) [][]string {
 // have, nor a list too long to be read.
 func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
 	var out []envelope.Verified
-	for c, err := range r.registry.Candidates(ctx, s) {
+	v := r.view(s)
+	v.Read(ctx, r.Formats...)
+	want := envelope.Want{Formats: r.Formats, Each: max(len(s.Tags), 1), Quick: true}
+	for _, k := range keys {
+		want.Keys = append(want.Keys, k.Fingerprint)
+	}
+	for c, err := range v.Candidates(ctx, s, want) {
 		if err != nil && r.blocks(c, err) {
 			return nil, err
 		}
 		if err != nil {
 			continue
 		}
-		if v, err := gate.Verify(c, keys); err == nil && v.SubjectDigest == s.Digest {
-			out = append(out, v)
+		if found, err := gate.Verify(c, keys); err == nil && found.SubjectDigest == s.Digest {
+			out = append(out, found)
 		}
 	}
 	return out, nil
@@ -199,7 +203,7 @@ func (r *run) makeOne(ctx context.Context, p *plan, s image.Subject, f envelope.
 
 func seal(f envelope.Format, body, sig []byte, fingerprint string) (envelope.Attachment, error) {
 	if f == envelope.SimpleSigning {
-		return simplesigning.Seal(body, sig), nil
+		return simplesigning.Seal(body, sig, fingerprint), nil
 	}
 	return bundle.Seal(body, sig, envelope.SignaturePredicate, fingerprint)
 }

@@ -8,15 +8,12 @@ import (
 	"os"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
-	"github.com/signgate/signgate/internal/image"
-	"github.com/signgate/signgate/internal/keychain"
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/retry"
@@ -67,13 +64,17 @@ type run struct {
 	report   *report.Report
 	now      time.Time
 
-	mu sync.Mutex // guards report.Warnings
+	progress *progress
+
+	mu    sync.Mutex                // guards report.Warnings and the rest
+	views map[string]*registry.View // by manifest
 }
 
 func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
 	return &run{
 		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
-		report: newReport(verb, p.version(), o.DryRun),
+		report:   newReport(verb, p.version(), o.DryRun),
+		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{},
 	}
 }
 
@@ -158,40 +159,6 @@ func (r *run) keyRetry() retry.Policy {
 	p := r.retry()
 	p.PerAttempt = 10 * time.Second
 	return p
-}
-
-// connect makes the registry client, with the credentials for the images.
-func (r *run) connect(images []image.Image) error {
-	var hosts []string
-	for _, img := range images {
-		host, _, _ := strings.Cut(img.Repository, "/")
-		if !slices.Contains(hosts, host) {
-			hosts = append(hosts, host)
-		}
-	}
-	getenv := func(name string) string { return r.runner.TranslatePath(r.process.getenv(name)) }
-	k, err := keychain.New(keychain.Options{
-		Username: r.get("registry-username"), Password: r.get("registry-password"), Registries: hosts,
-		RegistryAuth: r.get("registry-auth"), DockerConfig: r.runner.TranslatePath(r.get("docker-config")),
-		GitHubToken: r.get("github-token"), GitHubActor: r.process.getenv("GITHUB_ACTOR"),
-		Getenv: getenv, Debug: r.runner.Debug,
-	})
-	if err != nil {
-		return err
-	}
-	r.runner.Mask(k.Secrets()...)
-	source := func(host string) string {
-		text := k.Source(host)
-		for _, skipped := range k.Skipped(host) {
-			text += " (passed over: " + skipped.Error() + ")"
-		}
-		return text
-	}
-	r.registry = registry.New(registry.Options{
-		Keychain: k, Source: source, Push: r.report.Command == "sign" && !r.DryRun, Insecure: r.list("insecure-registries"),
-		Retry: r.retry(), UserAgent: "signgate/" + r.process.version(),
-	})
-	return nil
 }
 
 // interrupted turns the end of the run's time into a fault of its own.

@@ -5,21 +5,15 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
-	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/report"
-	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
-
-// concurrency bounds the subjects that are worked on at a time.
-const concurrency = 8
 
 // sign signs the images with each key in each format, attaches the signatures
 // and gates what the registry then holds. Everything is signed and verified
@@ -37,18 +31,27 @@ func (r *run) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys, closeKeys, err := r.openKeys(ctx)
-	defer closeKeys()
-	if err != nil {
-		return err
-	}
-	if err := r.checkKeys(keys, trusted); err != nil {
-		return err
-	}
 	if err := r.connect(images); err != nil {
 		return err
 	}
-	r.subjects(ctx, images)
+	// The key backend and the registry are asked at the same time.
+	found, stop := context.WithCancel(ctx)
+	defer stop()
+	var registry errgroup.Group
+	registry.Go(func() error { r.subjects(found, images); return nil })
+	keys, closeKeys, err := r.openKeys(ctx)
+	defer closeKeys()
+	if err == nil {
+		err = r.checkKeys(keys, trusted)
+	}
+	if err != nil {
+		stop()
+	}
+	_ = registry.Wait() // each failure is in the report
+	if err != nil {
+		r.report.Subjects = []report.Subject{}
+		return err
+	}
 	return r.signAll(ctx, keys, trusted)
 }
 
@@ -103,6 +106,9 @@ const storedCheck = "stored "
 func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Policy {
 	var out policy.Policy
 	for _, f := range r.Formats {
+		if p.refused != nil && f == envelope.SimpleSigning {
+			continue // the bundle is there, and the user was told
+		}
 		out.Require = append(out.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Only: p.blobs})
 	}
 	if len(trusted) > 0 {
@@ -117,102 +123,6 @@ func publicKeys(keys []*signer.Signer) []envelope.Key {
 		out[i] = envelope.Key{Name: k.ID(), Public: k.Public(), Fingerprint: k.Fingerprint()}
 	}
 	return out
-}
-
-// signAll plans, writes and gates. Nothing is written unless every subject
-// could be planned.
-func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) error {
-	if r.anyFailed() {
-		return nil
-	}
-	plans := make([]*plan, len(r.report.Subjects))
-	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
-		plans[i], err = r.plan(ctx, s.Subject, keys)
-		if err == nil {
-			s.Existing, s.RequestIDs = plans[i].existing, plans[i].requestIDs
-		}
-		return err
-	})
-	if r.anyFailed() {
-		return nil
-	}
-	if r.DryRun {
-		for i := range r.report.Subjects {
-			r.report.Subjects[i].Signed = len(plans[i].attachments)
-			r.report.Subjects[i].Pass("dry-run", "signed and verified locally, not written")
-		}
-		return nil
-	}
-	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
-		s.Written, err = r.registry.Attach(ctx, s.Subject, plans[i].attachments)
-		if err == nil {
-			s.Signed = len(plans[i].attachments)
-		}
-		return err
-	})
-	own := publicKeys(keys)
-	r.gateAll(ctx, true, func(i int) policy.Policy { return r.signPolicy(own, trusted, plans[i]) })
-	return nil
-}
-
-// each calls f for every subject that has not failed, several at a time. An
-// error becomes a finding of the subject and stops no other.
-func (r *run) each(ctx context.Context, check string, f func(ctx context.Context, s *report.Subject, i int) error) {
-	var g errgroup.Group
-	g.SetLimit(concurrency)
-	for i := range r.report.Subjects {
-		s := &r.report.Subjects[i]
-		if s.Failed() {
-			continue
-		}
-		g.Go(func() error {
-			if err := f(ctx, s, i); err != nil {
-				s.Fail(check, r.interrupted(ctx, err))
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // each failure is in its subject
-}
-
-func (r *run) anyFailed() bool {
-	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Failed() })
-}
-
-// gateAll decides every subject from what the registry holds now. After our
-// own writes it reads again for a while, because some registries lag, and then
-// looks at the tags once more.
-func (r *run) gateAll(ctx context.Context, written bool, required func(i int) policy.Policy) {
-	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
-		for attempt := 0; ; attempt++ {
-			v, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required(i), Now: r.now}, r.registry)
-			if err != nil {
-				return err
-			}
-			s.Decide(v)
-			if ctx.Err() != nil && v.Outcome() != fault.Passed {
-				return ctx.Err()
-			}
-			if !written || attempt >= min(r.Retries, 4) || !lagging(v) {
-				break
-			}
-			if retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
-				break
-			}
-		}
-		if s.Index == "" && written {
-			return r.checkTags(ctx, s.Subject)
-		}
-		return nil
-	})
-}
-
-// lagging reports whether a verdict may come from a registry that does not
-// yet show what this run wrote.
-func lagging(v gate.Verdict) bool {
-	return slices.ContainsFunc(v.Findings, func(f gate.Finding) bool {
-		return strings.HasPrefix(f.Check, storedCheck) && slices.Contains([]string{"write_lost", "referrer_missing", "blob_missing"}, f.Code)
-	})
 }
 
 // signOutputs are the outputs that only sign has.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 )
 
 // values are the inputs that were given, as text. An absent name was not given.
@@ -73,10 +74,23 @@ func (v values) duration(name string) (time.Duration, error) {
 		n, err = strconv.ParseInt(days, 10, 32)
 		d = time.Duration(n) * 24 * time.Hour
 	}
-	if err != nil || d <= 0 || d > 50*365*24*time.Hour {
+	if err != nil || d < 0 || d > 50*365*24*time.Hour {
 		return 0, badInput(name, s, "a duration such as 90s, 720h or 30d")
 	}
 	return d, nil
+}
+
+// repository returns a repository that an input names, and "" without it.
+func (v values) repository(name string) (string, error) {
+	text := v.get(name)
+	if text == "" {
+		return "", nil
+	}
+	img, err := image.Parse(text)
+	if err != nil || len(img.Tags) > 0 || img.Digest != "" {
+		return "", badInput(name, text, "a repository such as ghcr.io/acme/signatures, without a tag or digest")
+	}
+	return img.Repository, nil
 }
 
 func (v values) annotations() (map[string]string, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/signgate/signgate/internal/envelope/bundle"
-	"github.com/signgate/signgate/internal/image"
 )
 
 // Attached is something that is attached to a subject, as the registry lists
@@ -17,32 +16,40 @@ type Attached struct {
 	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
-// Attached lists everything that is attached to s: referrers of any type, and
+// Attached lists everything that is attached to the subject: referrers of any type, and
 // the manifests at cosign's three tags. An entry that two stores list is there
 // once. It returns an error when a store could not be read.
-func (c *Client) Attached(ctx context.Context, s image.Subject) ([]Attached, error) {
-	var out []Attached
-	seen := map[string]bool{}
-	for _, store := range []string{StoreReferrers, StoreFallback} {
-		list, err := c.entries(ctx, s, store)
-		if err != nil {
-			return nil, &StoreError{store, err}
-		}
-		for _, d := range list {
-			if !seen[d.Digest] {
-				seen[d.Digest] = true
-				out = append(out, Attached{d.Digest, store, d.ArtifactType, d.Annotations[bundle.PredicateTypeAnnotation], d.Annotations})
-			}
-		}
+func (v *View) Attached(ctx context.Context) ([]Attached, error) {
+	listed := v.listing(ctx)
+	if listed.err != nil {
+		return nil, &StoreError{StoreReferrers, listed.err}
 	}
+	fallback, err := v.fallback(ctx)
+	if err != nil {
+		return nil, &StoreError{StoreFallback, err}
+	}
+	seen := map[string]bool{}
+	out := attached(StoreReferrers, listed.entries, seen)
+	out = append(out, attached(StoreFallback, fallback, seen)...)
 	for _, suffix := range []string{".sig", ".att", ".sbom"} {
-		digest, found, err := c.Resolve(ctx, s.Repository, FallbackTag(s.Digest)+suffix)
+		tag := FallbackTag(v.subject.Digest) + suffix
+		digest, presence, err := v.client.Resolve(ctx, v.client.store(v.subject), tag)
 		if err != nil {
 			return nil, &StoreError{StoreSignatureTag, err}
 		}
-		if found {
-			out = append(out, Attached{Digest: digest, Store: "tag " + FallbackTag(s.Digest) + suffix})
+		if presence == Found {
+			out = append(out, Attached{Digest: digest, Store: "tag " + tag})
 		}
 	}
 	return out, nil
+}
+
+func attached(store string, list []descriptor, seen map[string]bool) (out []Attached) {
+	for _, d := range list {
+		if !seen[d.Digest] {
+			seen[d.Digest] = true
+			out = append(out, Attached{d.Digest, store, d.ArtifactType, d.Annotations[bundle.PredicateTypeAnnotation], d.Annotations})
+		}
+	}
+	return out
 }

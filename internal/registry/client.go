@@ -5,6 +5,10 @@
 // follows the OCI distribution specification 1.1
 // (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md).
 //
+// Reading goes through a View, which reads each list of a subject once.
+// Writing is Attach, then Settle once for the run, then Confirm, which reads
+// the lists again and merges what other writers dropped.
+//
 // Every answer is found, absent or unknown, and unknown is an error, never
 // absence. Everything that is read has a size limit and is hashed against the
 // digest that named it. Credentials go to the registry they belong to and to
@@ -13,146 +17,134 @@
 package registry
 
 import (
-	"context"
-	"fmt"
-	"net"
+	"crypto/x509"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"golang.org/x/sync/singleflight"
+	"golang.org/x/sync/semaphore"
 
-	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/memo"
 	"github.com/signgate/signgate/internal/retry"
 )
 
 // Options configure a Client.
 type Options struct {
-	Keychain  authn.Keychain
-	Source    func(registry string) string // the name of the credentials that Keychain used, for messages
-	Insecure  []string                     // registry hosts that may be spoken to over plain HTTP
-	Retry     retry.Policy
-	Push      bool // the run will write: ask for that right from the start, with one token
+	Keychain authn.Keychain
+	Source   func(registry string) string // the name of the credentials that Keychain used, for messages
+	Insecure []string                     // registry hosts that may be spoken to over plain HTTP
+	RootCAs  *x509.CertPool               // whom to believe that a host is who it says; nil means the system's
+	Retry    retry.Policy
+	Push     bool   // the run will write: ask for that right from the start, with one token
+	Store    string // the repository of all attachments; "" means that of each image
+
+	// Settle is how long a writer waits, where the registry has no referrers
+	// API, before it looks whether another writer has replaced its tags. It has
+	// to be longer than two requests take; 0 looks at once and once.
+	Settle time.Duration
+
 	UserAgent string
 	Transport http.RoundTripper // nil means a new one, with the proxy settings of the environment
 }
 
 // Client speaks to registries. It is safe for concurrent use.
 type Client struct {
-	opts Options
-	base http.RoundTripper
+	opts    Options
+	base    http.RoundTripper
+	hosts   memo.Memo[string, *host]
+	session memo.Memo[sessionKey, *session]
+	uploads memo.Memo[string, struct{}] // by repository and digest
+	content content
+	memory  *semaphore.Weighted // bytes of candidates that nobody has looked at yet
 
-	mu        sync.Mutex
-	sessions  map[string]*session // by repository; owned by mu
-	referrers map[string]bool     // by registry host: it serves the referrers API; owned by mu
-	uploaded  map[string]bool     // by repository and digest; owned by mu
-	uploads   singleflight.Group  // by repository and digest
+	mu       sync.Mutex
+	lastSlow time.Time // the last write to a tag that others may replace unseen; owned by mu
 }
+
+// The bounds of a run, in bytes.
+const (
+	maxRead    = 1 << 30  // what is read from registries
+	maxContent = 16 << 20 // what is kept to be read again
+	maxPending = 16 << 20 // what is fetched ahead
+)
 
 // New returns a client without any connection.
 func New(opts Options) *Client {
 	base := opts.Transport
 	if base == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.DisableCompression = true // limits count the bytes that came over the wire
-		t.MaxIdleConnsPerHost = 16
-		base = t
+		base = newTransport(opts.RootCAs)
 	}
-	c := &Client{opts: opts, sessions: map[string]*session{}, referrers: map[string]bool{}, uploaded: map[string]bool{}}
-	c.base = transport.NewUserAgent(plainGuard{base, opts.Insecure}, opts.UserAgent)
+	c := &Client{opts: opts, content: content{left: maxContent}, memory: semaphore.NewWeighted(maxPending)}
+	c.base = transport.NewUserAgent(&guard{inner: base, insecure: opts.Insecure}, opts.UserAgent)
 	return c
 }
 
-// session is the authenticated way to one repository.
-type session struct {
-	mu     sync.Mutex
-	client *http.Client    // nil until the registry has answered; owned by mu
-	repo   name.Repository // owned by mu until client is set
+func newTransport(roots *x509.CertPool) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true // limits count the bytes that came over the wire
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, maxInFlight
+	if roots != nil {
+		t.TLSClientConfig.RootCAs = roots
+	}
+	return t
 }
 
-// session returns the repository's session, opening it on first use: one ping
-// and, where the registry wants one, one token.
-func (c *Client) session(ctx context.Context, repository string, push bool) (*session, error) {
-	push = push || c.opts.Push
-	key := fmt.Sprint(repository, push)
-	c.mu.Lock()
-	s := c.sessions[key]
-	if s == nil {
-		s = &session{}
-		c.sessions[key] = s
+// store returns the repository that holds what is attached to s. Every path
+// that reads or writes attachments asks here.
+func (c *Client) store(s image.Subject) string {
+	if c.opts.Store != "" {
+		return c.opts.Store
 	}
-	c.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != nil {
-		return s, nil
-	}
-	return s, c.open(ctx, s, repository, push)
+	return s.Repository
 }
 
-func (c *Client) open(ctx context.Context, s *session, repository string, push bool) error {
-	repo, err := c.repository(repository)
-	if err != nil {
-		return err
-	}
-	auth, err := authn.Resolve(ctx, c.opts.Keychain, repo)
-	if err != nil {
-		return err
-	}
-	scope := transport.PullScope
-	if push {
-		scope = transport.PushScope
-	}
-	t, err := transport.NewWithContext(ctx, repo.Registry, auth, c.base, []string{repo.Scope(scope)})
-	if err != nil {
-		return c.fail(request{repository: repository, push: push, method: http.MethodGet, path: "the API root or the token"}, err)
-	}
-	s.repo, s.client = repo, &http.Client{Transport: t}
-	return nil
-}
-
-func (c *Client) repository(repository string) (name.Repository, error) {
-	opts := []name.Option{name.WeakValidation}
+// hostOf returns the registry of a repository.
+func hostOf(repository string) string {
 	host, _, _ := strings.Cut(repository, "/")
-	if plain(host, c.opts.Insecure) {
-		opts = append(opts, name.Insecure)
-	}
-	repo, err := name.NewRepository(repository, opts...)
-	if err != nil {
-		return repo, fault.Configf("reference_invalid", "write it as registry/repository", "%q is not a repository", repository)
-	}
-	return repo, nil
+	return host
 }
 
-// plainGuard refuses plain HTTP to hosts that were not meant to be spoken to
-// that way, whatever asked for it.
-type plainGuard struct {
-	inner    http.RoundTripper
-	insecure []string
+// Presence is a registry's answer to "do you have it". The zero value is
+// Unknown, and comes with an error; it is never to be taken for Absent.
+type Presence int
+
+// The three answers.
+const (
+	Unknown Presence = iota
+	Absent
+	Found
+)
+
+// content keeps what was written and what was read and verified, by digest, so
+// that it is not asked for again. It is bounded; what does not fit is read
+// again.
+type content struct {
+	mu    sync.Mutex
+	blobs map[string][]byte // owned by mu
+	left  int               // bytes; owned by mu
 }
 
-func (g plainGuard) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme == "http" && !plain(r.URL.Host, g.insecure) {
-		return nil, fault.Undecidedf("registry_insecure", "add "+r.URL.Host+" to insecure-registries if that is intended",
-			"%s does not answer over HTTPS, and plain HTTP is spoken only to loopback hosts", r.URL.Host)
-	}
-	return g.inner.RoundTrip(r)
+// get returns the content that has the digest, hashed again.
+func (c *content) get(digest string) ([]byte, bool) {
+	c.mu.Lock()
+	b, ok := c.blobs[digest]
+	c.mu.Unlock()
+	return b, ok && image.DigestOf(b) == digest
 }
 
-// plain reports whether host may be spoken to over plain HTTP.
-func plain(host string, insecure []string) bool {
-	if slices.Contains(insecure, host) {
-		return true
+func (c *content) put(b []byte) {
+	digest := image.DigestOf(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, has := c.blobs[digest]; has || len(b) > c.left || len(b) > maxContent/16 {
+		return
 	}
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	if c.blobs == nil {
+		c.blobs = map[string][]byte{}
 	}
-	name = strings.Trim(name, "[]")
-	ip := net.ParseIP(name)
-	return name == "localhost" || ip != nil && ip.IsLoopback()
+	c.blobs[digest], c.left = b, c.left-len(b)
 }

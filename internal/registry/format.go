@@ -9,7 +9,6 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
-	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
 
@@ -18,6 +17,14 @@ const (
 	emptyMediaType  = "application/vnd.oci.empty.v1+json"
 	configMediaType = "application/vnd.oci.image.config.v1+json"
 	createdName     = "org.opencontainers.image.created"
+
+	// signaturesType is how cosign marks a simple signing manifest that is a
+	// referrer (its registry-referrers-mode oci-1-1).
+	signaturesType = "application/vnd.dev.cosign.artifact.sig.v1+json"
+
+	// replacesName lists the versions of a signature tag that a version has
+	// merged. Nobody signs it: it only spares the reading of those.
+	replacesName = "dev.signgate.replaces"
 )
 
 var emptyBlob = []byte("{}")
@@ -29,6 +36,17 @@ type descriptor struct {
 	Size         int64             `json:"size"`
 	ArtifactType string            `json:"artifactType,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
+	Platform     jsontext.Value    `json:"platform,omitempty"`
+
+	verbatim jsontext.Value // as another writer wrote it; nil for one of ours
+}
+
+// raw returns the descriptor as it stands in a list.
+func (d descriptor) raw() (jsontext.Value, error) {
+	if d.verbatim != nil {
+		return d.verbatim, nil
+	}
+	return json.Marshal(d, json.Deterministic(true))
 }
 
 func describe(mediaType string, blob []byte) descriptor {
@@ -54,6 +72,11 @@ func SignatureTag(digest string) string { return FallbackTag(digest) + ".sig" }
 // "Referrers Tag Schema").
 func FallbackTag(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
+// subjectOf is the descriptor that makes a manifest a referrer of s.
+func subjectOf(s image.Subject) *descriptor {
+	return &descriptor{MediaType: s.MediaType, Digest: s.Digest, Size: s.Size}
+}
+
 // referrer returns the manifest of a bundle, and its descriptor for an index.
 func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor, []byte, error) {
 	annotations := map[string]string{createdName: now.UTC().Format(time.RFC3339)}
@@ -63,7 +86,7 @@ func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor
 	m := manifest{
 		SchemaVersion: 2, MediaType: image.OCIManifest, ArtifactType: a.MediaType,
 		Config: describe(emptyMediaType, emptyBlob), Layers: []descriptor{describe(a.MediaType, a.Blob)},
-		Subject:     &descriptor{MediaType: s.MediaType, Digest: s.Digest, Size: s.Size},
+		Subject:     subjectOf(s),
 		Annotations: annotations,
 	}
 	body, err := json.Marshal(m, json.Deterministic(true))
@@ -83,32 +106,4 @@ func (d descriptor) isBundle(predicateType string) bool {
 		return t == "" || t == predicateType
 	}
 	return false
-}
-
-// members are the members of a JSON object that is edited without knowing all
-// of it.
-type members map[string]jsontext.Value
-
-func parseMembers(body []byte) (members, error) {
-	var m members
-	return m, json.Unmarshal(body, &m)
-}
-
-func (m members) list(name string) ([]jsontext.Value, error) {
-	var list []jsontext.Value
-	if m[name] == nil {
-		return nil, nil
-	}
-	return list, json.Unmarshal(m[name], &list)
-}
-
-func (m members) set(name string, v any) error {
-	value, err := json.Marshal(v, json.Deterministic(true))
-	m[name] = value
-	return err
-}
-
-func malformed(repository, tag string, err error) error {
-	return fault.Refusedf("signature_malformed", "find out who wrote it, delete the tag and sign again",
-		"the manifest at %s:%s is malformed: %w", repository, tag, err)
 }

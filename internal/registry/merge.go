@@ -2,82 +2,62 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
-	"github.com/signgate/signgate/internal/retry"
 )
-
-const maxMerges = 8
-
-// update merges entries into the list of the manifest at a tag, and returns
-// the digest that the tag then has. It reads, adds what is missing, writes, and
-// reads again until nothing is missing: the registry has no compare-and-swap,
-// and another writer may have replaced what was written.
-func (c *Client) update(ctx context.Context, s image.Subject, tag string, l merged) (string, error) {
-	for i := range maxMerges {
-		old, at, err := c.readMembers(ctx, s, tag, l.mediaType)
-		if err != nil {
-			return "", err
-		}
-		added, err := l.add(old)
-		if err != nil {
-			return "", malformed(s.Repository, tag, err)
-		}
-		if !added {
-			return at.Digest, nil
-		}
-		if err := c.putMembers(ctx, s, tag, at.MediaType, old, l.prepare); err != nil {
-			return "", err
-		}
-		if i > 1 {
-			_ = retry.Wait(ctx, rand.N(time.Duration(i)*200*time.Millisecond))
-		}
-	}
-	return "", fault.Undecidedf("write_lost", "run again, and use a concurrency group so that fewer jobs sign one image at a time",
-		"other writers replaced the manifest at %s:%s %d times", s.Repository, tag, maxMerges)
-}
 
 // merged is a list in a manifest that several writers add to.
 type merged struct {
+	tag       string
 	mediaType string // of a new manifest
 	name      string // of the list
 	items     []descriptor
-	prepare   func(members) error // completes a manifest whose list has grown; may be nil
 }
 
-// add appends the items that the list does not have, and reports whether there
-// were any. What is there stays as it is.
+// extend returns what is at the list's tag with the items of the list that
+// were missing, and reports whether there were any. What is there stays as it
+// is.
+func (l merged) extend(s image.Subject, t tagged) (m members, added bool, err error) {
+	if m, err = l.open(s, t); err != nil {
+		return nil, false, err
+	}
+	if added, err = l.add(m); err != nil {
+		return nil, false, malformed(s.Repository, l.tag, err)
+	}
+	return m, added, nil
+}
+
 func (l merged) add(m members) (added bool, err error) {
 	list, err := m.list(l.name)
 	if err != nil {
 		return false, err
 	}
-	have := make([]descriptor, len(list))
-	for i, raw := range list {
-		if err := json.Unmarshal(raw, &have[i]); err != nil {
-			return false, err
-		}
+	have, err := m.descriptors(l.name)
+	if err != nil {
+		return false, err
 	}
 	for _, d := range l.items {
 		if slices.ContainsFunc(have, d.same) {
 			continue
 		}
-		raw, err := json.Marshal(d, json.Deterministic(true))
+		raw, err := d.raw()
 		if err != nil {
 			return false, err
 		}
-		list, added = append(list, raw), true
+		list, have, added = append(list, raw), append(have, d), true
 	}
-	return added, m.set(l.name, list)
+	if !added {
+		return false, nil
+	}
+	return true, m.set(l.name, list)
 }
 
 // same compares content and annotations: two keys may sign one payload.
@@ -85,36 +65,83 @@ func (d descriptor) same(o descriptor) bool {
 	return d.Digest == o.Digest && maps.Equal(d.Annotations, o.Annotations)
 }
 
-// readMembers returns the manifest at a tag, or a new one of the media type
+// open returns the members of what is at the list's tag, or of a new manifest
 // where the registry says that there is none.
-func (c *Client) readMembers(ctx context.Context, s image.Subject, tag, mediaType string) (members, Manifest, error) {
-	m, found, err := c.Manifest(ctx, s.Repository, tag)
+func (l merged) open(s image.Subject, t tagged) (members, error) {
+	if t.presence == Absent {
+		return members{"schemaVersion": jsontext.Value("2"), "mediaType": jsontext.Value(`"` + l.mediaType + `"`)}, nil
+	}
+	err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: t.Digest, MediaType: t.MediaType}, t.Body)
+	switch {
+	case err != nil:
+	case image.IsIndex(t.MediaType) != image.IsIndex(l.mediaType):
+		err = fmt.Errorf("its media type is %s, not %s", t.MediaType, l.mediaType)
+	case t.Digest == s.Digest:
+		err = errors.New("it is the image itself")
+	}
 	if err != nil {
-		return nil, m, err
+		return nil, malformed(s.Repository, l.tag, err)
 	}
-	if !found {
-		return members{"schemaVersion": jsontext.Value("2"), "mediaType": jsontext.Value(`"` + mediaType + `"`)}, Manifest{MediaType: mediaType}, nil
-	}
-	err = image.CheckManifest(image.Subject{Repository: s.Repository, Digest: m.Digest, MediaType: m.MediaType}, m.Body)
+	m, err := parseMembers(t.Body)
 	if err != nil {
-		return nil, m, malformed(s.Repository, tag, err)
+		return nil, malformed(s.Repository, l.tag, err)
 	}
-	if image.IsIndex(m.MediaType) != image.IsIndex(mediaType) {
-		return nil, m, malformed(s.Repository, tag, fmt.Errorf("its media type is %s, not %s", m.MediaType, mediaType))
-	}
-	old, err := parseMembers(m.Body)
-	return old, m, err
+	return m, nil
 }
 
-func (c *Client) putMembers(ctx context.Context, s image.Subject, tag, mediaType string, m members, prepare func(members) error) error {
-	if prepare != nil {
-		if err := prepare(m); err != nil {
-			return err
-		}
+// write puts m under the list's tag.
+func (c *Client) write(ctx context.Context, s image.Subject, l merged, old tagged, m members) error {
+	mediaType := l.mediaType
+	if old.presence == Found {
+		mediaType = old.MediaType
 	}
 	body, err := json.Marshal(m, json.Deterministic(true))
 	if err != nil {
 		return err
 	}
-	return c.putManifest(ctx, s.Repository, tag, mediaType, body)
+	a, err := c.putManifest(ctx, c.store(s), l.tag, mediaType, body)
+	if err != nil && old.presence == Found && immutable(a.status) {
+		return tagImmutable(c.store(s), l.tag, a)
+	}
+	if err == nil && l.risky(m) {
+		c.mu.Lock()
+		c.lastSlow = time.Now()
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// risky reports whether a writer that does not see m may replace it without
+// leaving a trace.
+func (l merged) risky(m members) bool { return m["subject"] == nil }
+
+// members are the members of a JSON object that is edited without knowing all
+// of it.
+type members map[string]jsontext.Value
+
+func parseMembers(body []byte) (members, error) {
+	var m members
+	return m, json.Unmarshal(body, &m)
+}
+
+func (m members) list(name string) ([]jsontext.Value, error) {
+	var list []jsontext.Value
+	if m[name] == nil {
+		return nil, nil
+	}
+	return list, json.Unmarshal(m[name], &list)
+}
+
+func (m members) descriptors(name string) ([]descriptor, error) {
+	var list []descriptor
+	if m[name] == nil {
+		return nil, nil
+	}
+	return list, json.Unmarshal(m[name], &list)
+}
+
+func (m members) set(name string, v any) error {
+	value, err := json.Marshal(v, json.Deterministic(true))
+	m[name] = value
+	return err
 }

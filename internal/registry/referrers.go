@@ -2,12 +2,12 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -15,104 +15,142 @@ import (
 	"github.com/signgate/signgate/internal/image"
 )
 
-// entries returns what one of the two stores of referrers lists.
-func (c *Client) entries(ctx context.Context, s image.Subject, store string) ([]descriptor, error) {
-	if store == StoreReferrers {
-		list, _, err := c.listReferrers(ctx, s)
-		return list, err
-	}
-	m, found, err := c.Manifest(ctx, s.Repository, FallbackTag(s.Digest))
-	if err != nil || !found || image.IsManifest(m.MediaType) && !image.IsIndex(m.MediaType) {
-		return nil, err // cosign copy puts the image itself at this tag: that lists no referrers
-	}
-	return c.parseIndex(s, FallbackTag(s.Digest), m.MediaType, m.Body)
+// support is whether a registry serves the referrers API. Its answers decide
+// that; a header in the answer to a push does not.
+type support int
+
+const (
+	supportUnknown support = iota
+	supported
+	unsupported
+)
+
+// The limits of a list.
+const (
+	maxPages   = 20 // pages of the referrers API
+	maxEntries = 5000
+)
+
+// listing is what one list has. With an error it holds what was read before.
+type listing struct {
+	support support
+	entries []descriptor
+	err     error
 }
 
-func (c *Client) parseIndex(s image.Subject, what, mediaType string, body []byte) ([]descriptor, error) {
-	var index struct {
-		Manifests []descriptor `json:"manifests"`
+// listReferrers asks the referrers API about a subject, and finds out on the
+// way whether the host serves it: the first asker probes, others wait for the
+// answer and do not ask a host that does not.
+func (c *Client) listReferrers(ctx context.Context, s image.Subject) listing {
+	h, probed := c.host(c.store(s)), (*listing)(nil)
+	known, err := h.referrers.Do(ctx, struct{}{}, func(ctx context.Context) (support, error) {
+		l := c.askReferrers(ctx, s)
+		probed = &l
+		return l.support, nil
+	})
+	if known == supportUnknown {
+		h.referrers.Forget(struct{}{})
 	}
+	switch {
+	case probed != nil:
+		return *probed
+	case err != nil:
+		return listing{err: err}
+	case known == unsupported:
+		return listing{support: unsupported}
+	}
+	return c.askReferrers(ctx, s)
+}
+
+// askReferrers reads all pages. A host does not serve the API when it answers
+// 404, or 400 or 405 as some do. A repository that does not exist (yet) lists
+// nothing and says nothing about the API. Any other answer that is no index is
+// unknown.
+func (c *Client) askReferrers(ctx context.Context, s image.Subject) (l listing) {
+	path := "referrers/" + s.Digest
+	for n := range maxPages {
+		a, err := c.do(ctx, request{
+			repository: c.store(s), method: http.MethodGet, path: path,
+			header: map[string]string{"Accept": image.OCIIndex}, limit: MaxManifest, accept: []int{200, 400, 404, 405},
+		})
+		if err == nil && a.status != 200 && n == 0 {
+			return listing{support: refusal(a)}
+		}
+		if err == nil {
+			err = l.add(s, path, a)
+		}
+		if err == nil {
+			path, err = c.next(ctx, s, a.header.Get("Link"))
+		}
+		if err != nil || path == "" {
+			l.err = err
+			return l
+		}
+	}
+	l.err = fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "%s has more than %d pages of referrers", s, maxPages)
+	return l
+}
+
+func refusal(a answer) support {
+	if a.status == 404 && errorCode(a.body) == "NAME_UNKNOWN" {
+		return supportUnknown
+	}
+	return unsupported
+}
+
+// add adds a page.
+func (l *listing) add(s image.Subject, path string, a answer) error {
+	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if a.status != 200 || mediaType != image.OCIIndex {
+		return fault.Undecidedf("registry_error", "run again later; if it stays, tell the registry's operator",
+			"the registry of %s answered its referrers API with %d and the content type %q", s.Repository, a.status, mediaType)
+	}
+	l.support = supported
+	page, err := parseIndex(s, path, mediaType, a.body)
+	l.entries = append(l.entries, page...)
+	if err == nil && len(l.entries) > maxEntries {
+		l.entries = l.entries[:maxEntries]
+		err = fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "%s has more than %d referrers", s, maxEntries)
+	}
+	return err
+}
+
+// parseIndex returns the entries of an index that lists referrers of s.
+func parseIndex(s image.Subject, what, mediaType string, body []byte) ([]descriptor, error) {
 	if mediaType != image.OCIIndex {
 		return nil, malformed(s.Repository, what, fmt.Errorf("its media type is %q", mediaType))
+	}
+	var index struct {
+		MediaType string       `json:"mediaType"`
+		Manifests []descriptor `json:"manifests"`
+		Config    *descriptor  `json:"config"`
+		Layers    []descriptor `json:"layers"`
 	}
 	if err := json.Unmarshal(body, &index); err != nil {
 		return nil, malformed(s.Repository, what, err)
 	}
-	if len(index.Manifests) > maxEntries {
-		return nil, fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "%s has %d referrers, more than %d", s, len(index.Manifests), maxEntries)
+	if index.Config != nil || index.Layers != nil || index.MediaType != "" && index.MediaType != mediaType {
+		return nil, malformed(s.Repository, what, errors.New("it is called an index and is not one alone"))
 	}
 	return index.Manifests, nil
 }
 
-func (c *Client) hasReferrers(ctx context.Context, s image.Subject) (bool, error) {
-	host, _, _ := strings.Cut(s.Repository, "/")
-	c.mu.Lock()
-	api, known := c.referrers[host]
-	c.mu.Unlock()
-	if known {
-		return api, nil
-	}
-	_, api, err := c.listReferrers(ctx, s)
-	return api, err
-}
-
-// listReferrers asks the referrers API. The second result is false when the
-// registry does not serve it: 404, or 400 or 405 as some registries say. An
-// answer that is neither that nor an index is unknown.
-func (c *Client) listReferrers(ctx context.Context, s image.Subject) (list []descriptor, api bool, err error) {
-	path := "referrers/" + s.Digest
-	for n := range maxPages {
-		a, err := c.do(ctx, request{
-			repository: s.Repository, method: http.MethodGet, path: path,
-			header: map[string]string{"Accept": image.OCIIndex}, limit: MaxManifest, accept: []int{200, 400, 404, 405},
-		})
-		if err != nil {
-			return nil, false, err
-		}
-		mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
-		if a.status != 200 && n == 0 {
-			c.remember(s, false)
-			return nil, false, nil
-		}
-		if a.status != 200 || mediaType != image.OCIIndex {
-			return nil, false, fault.Undecidedf("registry_error", "run again later; if it stays, tell the registry's operator",
-				"the registry of %s answered its referrers API with %d and the content type %q", s.Repository, a.status, mediaType)
-		}
-		c.remember(s, true)
-		page, err := c.parseIndex(s, path, mediaType, a.body)
-		if err != nil {
-			return nil, true, err
-		}
-		list = append(list, page...)
-		if path, err = c.next(ctx, s, a.header.Get("Link")); err != nil || path == "" {
-			return list, true, err
-		}
-	}
-	return nil, true, fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "%s has more than %d pages of referrers", s, maxPages)
-}
-
-func (c *Client) remember(s image.Subject, api bool) {
-	host, _, _ := strings.Cut(s.Repository, "/")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.referrers[host] = api
-}
-
 var nextLink = regexp.MustCompile(`<([^>]+)>\s*;\s*rel="?next"?`)
 
-// next returns the address of the next page, which has to be on the same host.
+// next returns the address of the next page, which has to be on the same host,
+// and "" after the last one.
 func (c *Client) next(ctx context.Context, s image.Subject, link string) (string, error) {
 	m := nextLink.FindStringSubmatch(link)
 	if m == nil {
 		return "", nil
 	}
-	session, err := c.session(ctx, s.Repository, false)
+	session, err := c.open(ctx, c.store(s), false)
 	if err != nil {
 		return "", err
 	}
-	base := &url.URL{Scheme: session.repo.Scheme(), Host: session.repo.RegistryStr(), Path: "/v2/" + session.repo.RepositoryStr() + "/referrers/"}
+	base := session.url("/v2/" + session.repo.RepositoryStr() + "/referrers/")
 	u, err := base.Parse(m[1])
-	if err != nil || u.Host != base.Host {
+	if err != nil || (url.URL{Scheme: u.Scheme, Host: u.Host}) != (url.URL{Scheme: base.Scheme, Host: base.Host}) {
 		return "", fault.Undecidedf("registry_error", "", "the registry of %s names a next page on another host", s.Repository)
 	}
 	return u.String(), nil

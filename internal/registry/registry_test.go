@@ -39,7 +39,7 @@ func pushed(t *testing.T, c *registry.Client, s *registrytest.Server, repoTag st
 	digest := s.Push(t, repoTag)
 	repo := s.Host + "/" + strings.Split(repoTag, ":")[0]
 	m, found, err := c.Manifest(t.Context(), repo, digest)
-	if err != nil || !found {
+	if err != nil || found != registry.Found {
 		t.Fatal(found, err)
 	}
 	return image.Subject{Repository: repo, Digest: m.Digest, MediaType: m.MediaType, Size: int64(len(m.Body))}
@@ -47,7 +47,7 @@ func pushed(t *testing.T, c *registry.Client, s *registrytest.Server, repoTag st
 
 // attachments returns one attachment in each format with recognisable content.
 func attachments(text string) []envelope.Attachment {
-	a := simplesigning.Seal([]byte(`{"payload":"`+text+`"}`), []byte(text))
+	a := simplesigning.Seal([]byte(`{"payload":"`+text+`"}`), []byte(text), "sha256:00")
 	b, err := bundle.Seal([]byte(`{"statement":"`+text+`"}`), []byte(text), envelope.SignaturePredicate, "sha256:00")
 	if err != nil {
 		panic(err)
@@ -55,10 +55,22 @@ func attachments(text string) []envelope.Attachment {
 	return []envelope.Attachment{a, b}
 }
 
+// attach does what a run does: attach, settle, confirm.
+func attach(ctx context.Context, c *registry.Client, s image.Subject, as []envelope.Attachment) (*registry.Placed, error) {
+	p, err := c.Attach(ctx, s, c.View(s), as)
+	if err == nil {
+		err = c.Settle(ctx)
+	}
+	if err == nil {
+		_, err = c.Confirm(ctx, p)
+	}
+	return p, err
+}
+
 // list returns the blobs of all candidates, and fails on any error.
 func list(t *testing.T, c *registry.Client, s image.Subject) []string {
 	var out []string
-	for candidate, err := range c.Candidates(t.Context(), s) {
+	for candidate, err := range c.Candidates(t.Context(), s, envelope.Want{}) {
 		if err != nil {
 			t.Fatalf("Candidates: %v", err)
 		}
@@ -82,7 +94,7 @@ func TestModes(t *testing.T) {
 			var want []string
 			for i := range 3 {
 				as := attachments(fmt.Sprint("entry ", i))
-				if _, err := c.Attach(t.Context(), s, as); err != nil {
+				if _, err := attach(t.Context(), c, s, as); err != nil {
 					t.Fatal(err)
 				}
 				for _, a := range as {
@@ -106,7 +118,7 @@ func TestConcurrentWriters(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				if _, err := newClient(1).Attach(context.Background(), s, attachments(fmt.Sprint("writer ", i))[1:]); err != nil {
+				if _, err := attach(context.Background(), newClient(1), s, attachments(fmt.Sprint("writer ", i))[1:]); err != nil {
 					t.Error(err)
 				}
 			})
@@ -142,7 +154,7 @@ func TestKeepsForeignEntries(t *testing.T) {
 	put(t, s, registry.FallbackTag(s.Digest), image.OCIIndex, `{"schemaVersion":2,"mediaType":"`+image.OCIIndex+`","manifests":[`+foreign+`],"x-top":"kept"}`)
 	layer := `{"mediaType":"application/x-foreign","digest":"sha256:` + strings.Repeat("b", 64) + `","size":1,"x-unknown":true}`
 	put(t, s, registry.SignatureTag(s.Digest), image.OCIManifest, `{"schemaVersion":2,"mediaType":"`+image.OCIManifest+`","config":{"mediaType":"application/x","digest":"sha256:`+strings.Repeat("c", 64)+`","size":1},"layers":[`+layer+`],"annotations":{"x":"kept"}}`)
-	if _, err := c.Attach(t.Context(), s, attachments("ours")); err != nil {
+	if _, err := attach(t.Context(), c, s, attachments("ours")); err != nil {
 		t.Fatal(err)
 	}
 	for tag, wants := range map[string][]string{
@@ -164,7 +176,7 @@ func TestFallbackEntry(t *testing.T) {
 	server := registrytest.Start(t, registrytest.Fallback)
 	c := newClient(1)
 	s := pushed(t, c, server, "app:1")
-	if _, err := c.Attach(t.Context(), s, attachments("x")[1:]); err != nil {
+	if _, err := attach(t.Context(), c, s, attachments("x")[1:]); err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := c.Manifest(t.Context(), s.Repository, registry.FallbackTag(s.Digest))
@@ -208,7 +220,7 @@ func TestLostWrite(t *testing.T) {
 		}
 		return lost
 	})
-	if _, err := c.Attach(t.Context(), s, attachments("ours")[1:]); err != nil {
+	if _, err := attach(t.Context(), c, s, attachments("ours")[1:]); err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := c.Manifest(t.Context(), s.Repository, tag)
@@ -231,7 +243,7 @@ func TestAnswers(t *testing.T) {
 		{"other bytes than the digest names", 200, map[string]string{"Content-Type": image.OCIManifest}, `{"other":1}`, "content_mismatch"},
 		{"a manifest above the limit", 200, nil, strings.Repeat(" ", registry.MaxManifest+1), "limit_exceeded"},
 		{"forbidden", 403, nil, `{"errors":[{"code":"DENIED","message":"::error::x"}]}`, "registry_denied"},
-		{"throttled", 429, nil, "", "registry_unavailable"},
+		{"throttled", 429, nil, "", "registry_throttled"},
 		{"down", 502, nil, "<html>", "registry_unavailable"},
 		{"teapot", 418, nil, "", "registry_error"},
 	} {
@@ -247,7 +259,7 @@ func TestAnswers(t *testing.T) {
 			return true
 		})
 		_, found, err := newClient(1).Manifest(t.Context(), s.Repository, s.Digest)
-		if found || fault.CodeOf(err) != tc.code || strings.Contains(err.Error(), "::error") {
+		if found != registry.Unknown || fault.CodeOf(err) != tc.code || strings.Contains(err.Error(), "::error") {
 			t.Errorf("%s: found %v, %v; want %s", tc.name, found, err, tc.code)
 		}
 	}
@@ -259,7 +271,7 @@ func TestReferrersAPI(t *testing.T) {
 	c := newClient(1)
 	s := pushed(t, c, server, "app:1")
 	for i := range 2 {
-		if _, err := c.Attach(t.Context(), s, attachments(fmt.Sprint("entry ", i))[1:]); err != nil {
+		if _, err := attach(t.Context(), c, s, attachments(fmt.Sprint("entry ", i))[1:]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -295,7 +307,7 @@ func TestReferrersAPI(t *testing.T) {
 		t.Errorf("two pages: %q", got)
 	}
 	pages(`<http://127.0.0.2:1/v2/app/referrers/x>; rel="next"`)
-	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
+	if _, err := newClient(1).View(s).Attached(t.Context()); fault.CodeOf(err) != "registry_error" {
 		t.Errorf("a next page on another host: %v", err)
 	}
 	server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -311,7 +323,7 @@ func TestReferrersAPI(t *testing.T) {
 		_, _ = io.WriteString(w, page(0))
 		return true
 	})
-	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
+	if _, err := newClient(1).View(s).Attached(t.Context()); fault.CodeOf(err) != "registry_error" {
 		t.Errorf("a second page that is missing: %v", err)
 	}
 	server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -321,11 +333,11 @@ func TestReferrersAPI(t *testing.T) {
 		}
 		return false
 	})
-	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "registry_error" {
+	if _, err := newClient(1).View(s).Attached(t.Context()); fault.CodeOf(err) != "registry_error" {
 		t.Errorf("a page of HTML: %v", err)
 	}
 	pages(`</v2/app/referrers/` + s.Digest + `>; rel="next"`)
-	if _, err := newClient(1).Attached(t.Context(), s); fault.CodeOf(err) != "limit_exceeded" {
+	if _, err := newClient(1).View(s).Attached(t.Context()); fault.CodeOf(err) != "limit_exceeded" {
 		t.Errorf("pages without end: %v", err)
 	}
 }
@@ -350,7 +362,7 @@ func TestCredentialsStay(t *testing.T) {
 		http.Redirect(w, r, "http://"+strings.Replace(elsewhere.Host, "127.0.0.1", "localhost", 1)+"/x", http.StatusTemporaryRedirect)
 		return true
 	})
-	if _, found, err := newClient(1).Manifest(t.Context(), s.Repository, s.Digest); found || err != nil {
+	if _, found, err := newClient(1).Manifest(t.Context(), s.Repository, s.Digest); found != registry.Absent || err != nil {
 		t.Errorf("found %v, %v", found, err)
 	}
 	leaked.Range(func(path, value any) bool { t.Errorf("%v got %v", path, value); return true })
@@ -383,7 +395,7 @@ func TestForeignFallbackTag(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, registry.FallbackTag(s.Digest), m.MediaType, string(m.Body))
-	if _, err := c.Attach(t.Context(), s, attachments("ours")); err != nil {
+	if _, err := attach(t.Context(), c, s, attachments("ours")); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(t, c, s); len(got) != 2 {
@@ -397,7 +409,7 @@ func TestHostileDigests(t *testing.T) {
 	server := registrytest.Start(t, registrytest.Referrers)
 	c := newClient(5)
 	s := pushed(t, c, server, "app:1")
-	if _, err := c.Attach(t.Context(), s, attachments("good")[:1]); err != nil {
+	if _, err := attach(t.Context(), c, s, attachments("good")[:1]); err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := c.Manifest(t.Context(), s.Repository, registry.SignatureTag(s.Digest))
@@ -408,7 +420,7 @@ func TestHostileDigests(t *testing.T) {
 	put(t, s, registry.SignatureTag(s.Digest), image.OCIManifest, bad)
 	server.Requests()
 	good, malformed := 0, 0
-	for _, err := range c.Candidates(t.Context(), s) {
+	for _, err := range c.Candidates(t.Context(), s, envelope.Want{}) {
 		switch {
 		case err == nil:
 			good++
@@ -456,10 +468,10 @@ func BenchmarkAttachAndList(b *testing.B) {
 		c := newClient(1)
 		s := image.Subject{Repository: server.Host + "/app", Digest: digest, MediaType: image.OCIManifest}
 		s.Digest = "sha256:" + fmt.Sprintf("%064x", i)
-		if _, err := c.Attach(b.Context(), s, attachments("x")); err != nil {
+		if _, err := attach(b.Context(), c, s, attachments("x")); err != nil {
 			b.Fatal(err)
 		}
-		for _, err := range c.Candidates(b.Context(), s) {
+		for _, err := range c.Candidates(b.Context(), s, envelope.Want{}) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestSignaturesOfAllToolsSurvive(t *testing.T) {
 			verify = append(verify, "--trusted-keys", public)
 		}
 		reg.signgate(t, passed, verify...)
-		reg.wantReferrers(t, img, len(signed[bundle]))
+		reg.wantBundles(t, img, len(signed[bundle]))
 		for _, public := range signed[bundle] {
 			reg.cosignAll(t, both, public, img.at())
 		}

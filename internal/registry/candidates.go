@@ -1,0 +1,129 @@
+package registry
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+)
+
+// MaxCandidates is how many envelopes are fetched from one store. Those that
+// hint at a wanted key come first, so that others cannot crowd them out.
+const MaxCandidates = 64
+
+// Candidates yields what is attached to s, as a new View has it.
+func (c *Client) Candidates(ctx context.Context, s image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error] {
+	return c.View(s).Candidates(ctx, s, want)
+}
+
+// Candidates yields the signatures that are attached to the view's subject at
+// the signature tag, in the referrers API and at the fallback tag, and an
+// error for each store (StoreError) and each entry that could not be read. It
+// reads on only while the caller asks for more. A store that the registry says
+// is absent yields nothing, and an entry that two stores have comes once.
+func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error] {
+	return func(yield func(envelope.Candidate, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		seen := map[string]bool{}
+		for _, store := range stores(want.Formats) {
+			entries, err := v.entries(ctx, store, want)
+			entries = slices.DeleteFunc(entries, func(e entry) bool {
+				again := seen[e.key]
+				seen[e.key] = true
+				return again
+			})
+			if !v.fetch(ctx, store, entries, want, yield) || err != nil && !yield(envelope.Candidate{Store: store}, &StoreError{store, err}) {
+				return
+			}
+		}
+	}
+}
+
+// stores returns the stores in the order in which they are read: one request
+// less is needed for what is at the signature tag, and stores of a format that
+// is not wanted come last, to explain a refusal.
+func stores(formats []envelope.Format) []string {
+	bundles, layers := []string{StoreReferrers, StoreFallback}, []string{StoreSignatureTag}
+	if len(formats) > 0 && !slices.Contains(formats, envelope.SimpleSigning) {
+		return append(bundles, layers...)
+	}
+	return append(layers, bundles...)
+}
+
+// entry is one line of a list, before it is fetched.
+type entry struct {
+	descriptor
+	format    envelope.Format
+	key       string // what makes it the same in two lists
+	manifest  string // the digest of the manifest that has it (simplesigning)
+	signature string // base64 (simplesigning)
+}
+
+// entries returns what a store lists that may be a signature, newest first,
+// and with an error what was read before.
+func (v *View) entries(ctx context.Context, store string, want envelope.Want) (out []entry, err error) {
+	var list []descriptor
+	switch store {
+	case StoreSignatureTag:
+		return v.layers(ctx)
+	case StoreReferrers:
+		l := v.listing(ctx)
+		list, err = l.entries, l.err
+	default:
+		if want.Quick && v.listing(ctx).support == supported {
+			return nil, nil
+		}
+		list, err = v.fallback(ctx)
+	}
+	for _, d := range slices.Backward(list) {
+		if d.isBundle(envelope.SignaturePredicate) {
+			out = append(out, entry{descriptor: d, format: envelope.Bundle, key: d.Digest})
+		}
+	}
+	return out, err
+}
+
+func (v *View) layers(ctx context.Context) (out []entry, err error) {
+	m, digest, err := v.signatures(ctx)
+	for _, d := range slices.Backward(m.Layers) {
+		sig := d.Annotations[simplesigning.SignatureAnnotation]
+		out = append(out, entry{descriptor: d, format: envelope.SimpleSigning, key: d.Digest + sig, manifest: digest, signature: sig})
+	}
+	return out, err
+}
+
+// arrange puts entries into the waves in which they are fetched: first as many
+// of each wanted key as may be needed, then what else hints at one, then what
+// has no hint, and last what hints at other keys, because a hint proves
+// nothing.
+func arrange(entries []entry, want envelope.Want) [][]entry {
+	waves := make([][]entry, 4)
+	count := map[string]int{}
+	for _, e := range entries {
+		hint := e.Annotations[envelope.KeyHint]
+		wave := 3
+		switch {
+		case hint == "" || len(want.Keys) == 0:
+			wave = 2
+		case slices.Contains(want.Keys, hint):
+			if count[hint]++; count[hint] <= max(want.Each, 1) {
+				wave = 0
+			} else {
+				wave = 1
+			}
+		case want.Quick:
+			continue
+		}
+		waves[wave] = append(waves[wave], e)
+	}
+	return waves
+}
+
+func tooMany(s image.Subject, store string) error {
+	return fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s has more than %d signatures at its %s", s, MaxCandidates, store)
+}

@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+)
+
+type yielder = func(envelope.Candidate, error) bool
+
+// fetch yields the entries of a store, wave by wave, and reports whether the
+// caller wants more.
+func (v *View) fetch(ctx context.Context, store string, entries []entry, want envelope.Want, yield yielder) bool {
+	left := MaxCandidates
+	for _, wave := range arrange(entries, want) {
+		cut := wave[:min(left, len(wave))]
+		if !v.wave(ctx, store, cut, yield) {
+			return false
+		}
+		if left -= len(cut); len(cut) < len(wave) {
+			return yield(envelope.Candidate{Format: wave[0].format, Store: store}, tooMany(v.subject, store))
+		}
+	}
+	return true
+}
+
+// fetched is an entry on its way.
+type fetched struct {
+	candidate envelope.Candidate
+	blob      descriptor
+	err       error
+	done      chan struct{} // closed when candidate.Blob or err is set
+}
+
+// wave fetches entries in parallel and yields them in their order. Blobs are
+// fetched ahead only as far as the memory for them goes.
+func (v *View) wave(ctx context.Context, store string, entries []entry, yield yielder) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	items := v.open(ctx, store, entries)
+	ended := make(chan struct{})
+	go func() { // owned by wave: it has ended when wave returns
+		defer close(ended)
+		v.blobs(ctx, items)
+	}()
+	defer func() { cancel(); <-ended }()
+	more := true
+	for _, item := range items {
+		if more {
+			<-item.done
+		}
+		if more && !errors.Is(item.err, errOther) {
+			more = yield(item.candidate, item.err)
+		}
+		if !more {
+			cancel() // what is still on its way is of no use
+			<-item.done
+		}
+		item.candidate.Blob = nil
+		v.client.memory.Release(item.held())
+	}
+	return more
+}
+
+// held is what a fetched blob takes of the memory for candidates.
+func (f *fetched) held() int64 {
+	if f.blob.Size <= 0 || f.blob.Size > maxPending {
+		return 0
+	}
+	return f.blob.Size
+}
+
+// open finds the blob of each entry: for a bundle that takes its manifest.
+func (v *View) open(ctx context.Context, store string, entries []entry) []*fetched {
+	items := make([]*fetched, len(entries))
+	var g errgroup.Group
+	g.SetLimit(maxInFlight / 4)
+	for i, e := range entries {
+		items[i] = &fetched{
+			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature},
+			blob:      e.descriptor, done: make(chan struct{}),
+		}
+		if e.format == envelope.Bundle {
+			g.Go(func() error { v.bundle(ctx, items[i]); return nil })
+		}
+	}
+	_ = g.Wait() // each failure is in its item
+	return items
+}
+
+// blobs fetches the blobs, beginning in their order, so that the one that is
+// waited for never waits for the memory of later ones.
+func (v *View) blobs(ctx context.Context, items []*fetched) {
+	var g errgroup.Group
+	g.SetLimit(maxInFlight / 4)
+	for _, item := range items {
+		if err := v.client.memory.Acquire(ctx, item.held()); err != nil {
+			item.blob.Size, item.err = 0, errors.Join(item.err, err)
+		}
+		g.Go(func() error {
+			defer close(item.done)
+			if item.err == nil {
+				limit := int64(MaxBlob)
+				if item.candidate.Format == envelope.SimpleSigning {
+					limit = simplesigning.MaxPayload
+				}
+				item.candidate.Blob, item.err = v.client.blob(ctx, v.client.store(v.subject), item.blob, limit)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each failure is in its item
+}
+
+var errOther = errors.New("not a bundle")
+
+// bundle reads the manifest of a referrer and finds its bundle.
+func (v *View) bundle(ctx context.Context, item *fetched) {
+	d := item.blob
+	item.candidate.Manifest, item.blob = d.Digest, descriptor{}
+	if err := image.CheckDigest(d.Digest); err != nil {
+		item.err = envelope.Malformed(item.candidate, "%w", err)
+		return
+	}
+	body, presence, err := v.client.byDigest(ctx, v.client.store(v.subject), d.Digest)
+	if err == nil && presence == Absent {
+		err = fault.Undecidedf("referrer_missing", "run again; if it stays, sign the image again and keep clean-up rules away from signatures", "%s lists the referrer %s, which the registry does not have", v.subject, d.Digest)
+	}
+	if err != nil {
+		item.err = err
+		return
+	}
+	m, err := parseReferrer(item.candidate, body)
+	if err != nil {
+		item.err = err
+		return
+	}
+	item.blob, item.candidate.MediaType = m.Layers[0], m.Layers[0].MediaType
+}
+
+func parseReferrer(c envelope.Candidate, body []byte) (m manifest, err error) {
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, envelope.Malformed(c, "%w", err)
+	}
+	if err := image.CheckManifest(image.Subject{Digest: c.Manifest, MediaType: image.OCIManifest}, body); err != nil {
+		return m, envelope.Malformed(c, "%w", err)
+	}
+	if len(m.Layers) != 1 || !strings.HasPrefix(m.Layers[0].MediaType, "application/vnd.dev.sigstore.bundle") {
+		return m, errOther
+	}
+	return m, nil
+}
