@@ -158,7 +158,7 @@ func (c *Client) attachLayers(ctx context.Context, v *View, p *Placed, layers []
 		}
 		return c.putBlobs(ctx, c.store(v.subject), append(blobs, config)...)
 	})
-	if fault.CodeOf(err) == codeImmutable {
+	if fault.CodeOf(err) == "tag_immutable" {
 		p.Refused, p.layers.items = err, nil
 		return nil
 	}

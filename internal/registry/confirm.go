@@ -253,8 +253,6 @@ func replaces(s image.Subject, now, old tagged) bool {
 	})
 }
 
-const codeImmutable = "tag_immutable"
-
 // immutable reports whether a registry that has taken blobs and then answers
 // so to the replacing of a tag means that the tag cannot be replaced.
 func immutable(status int) bool {
@@ -262,7 +260,7 @@ func immutable(status int) bool {
 }
 
 func tagImmutable(repository, tag string, a answer) error {
-	return fault.Undecidedf(codeImmutable, "exempt the tags sha256-* from the registry's immutability, use formats: bundle, or set signature-repository",
+	return fault.Undecidedf("tag_immutable", "exempt the tags sha256-* from the registry's immutability, use formats: bundle, or set signature-repository",
 		"the registry does not let the tag %s:%s be replaced (%d %s %s)", repository, tag, a.status, http.StatusText(a.status), errorCode(a.body))
 }
 

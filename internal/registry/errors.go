@@ -15,9 +15,6 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 )
 
-// codeThrottled is the code of a 429 (RFC 6585 section 4).
-const codeThrottled = "registry_throttled"
-
 // fail turns an error without an answer into a fault. Nothing is known then,
 // so it is undecided.
 func (c *Client) fail(r request, err error) error {
@@ -55,7 +52,7 @@ func (c *Client) status(r request, status int, body []byte) *fault.Error {
 		return fault.Undecidedf("registry_denied", mistake(hostOf(r.repository), r.push),
 			"the registry refused to %s %s (%s) with %s", right(r.push), r.repository, detail, c.source(r.repository))
 	case status == http.StatusTooManyRequests:
-		return fault.Transientf(codeThrottled, "run again later, or lower concurrency", "the registry of %s answered %s to %s %s: it gets too many requests", r.repository, detail, r.method, r.path)
+		return fault.Transientf("registry_throttled", "run again later, or lower concurrency", "the registry of %s answered %s to %s %s: it gets too many requests", r.repository, detail, r.method, r.path)
 	case status >= 500 || status == http.StatusRequestTimeout || lagging(r, code):
 		return fault.Transientf("registry_unavailable", "run again later", "the registry of %s answered %s to %s %s", r.repository, detail, r.method, r.path)
 	}

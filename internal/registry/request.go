@@ -52,7 +52,7 @@ func (c *Client) repeat(ctx context.Context, repository, what string, f func(con
 	return policy.Do(ctx, what, func(ctx context.Context) error {
 		defer l.release()
 		err := f(ctx)
-		if f, ok := errors.AsType[*fault.Error](err); ok && (f.Code == codeThrottled || f.After > 0) {
+		if f, ok := errors.AsType[*fault.Error](err); ok && (f.Code == "registry_throttled" || f.After > 0) {
 			l.slow(f.After)
 		}
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
@@ -41,16 +42,23 @@ func eachMode(t *testing.T, test func(*testing.T, registry)) {
 }
 
 // startReferrers starts olareg, which has the referrers API.
-func startReferrers(t *testing.T) registry {
-	handler := olareg.New(config.Config{Storage: config.ConfigStorage{StoreType: config.StoreMem}})
-	server := httptest.NewServer(handler)
+func startReferrers(t *testing.T) registry { return startOlareg(t, config.ConfigAPI{}) }
+
+// startOlareg starts olareg with a configuration.
+func startOlareg(t *testing.T, api config.ConfigAPI) registry {
+	server := httptest.NewServer(olaregHandler(t, api))
+	t.Cleanup(server.Close)
+	return registry{host: server.Listener.Addr().String(), auth: authn.Anonymous, env: dockerConfig(t, "{}")}
+}
+
+func olaregHandler(t *testing.T, api config.ConfigAPI) http.Handler {
+	handler := olareg.New(config.Config{Storage: config.ConfigStorage{StoreType: config.StoreMem}, API: api})
 	t.Cleanup(func() {
-		server.Close()
 		if err := handler.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return registry{host: server.Listener.Addr().String(), auth: authn.Anonymous, env: dockerConfig(t, "{}")}
+	return handler
 }
 
 // startFallback starts the CNCF distribution, which has no referrers API.

@@ -48,6 +48,7 @@ func Params(dir string) testscript.Params {
 			"put":      put,
 			"forget":   func(ts *testscript.TestScript, _ bool, _ []string) { server(ts).Requests() },
 			"setenv":   setenv,
+			"freeze":   func(ts *testscript.TestScript, _ bool, _ []string) { server(ts).ImmutableTags(true) },
 		},
 	}
 }

@@ -1,6 +1,13 @@
 // Package registrytest serves OCI registries on loopback for tests, in the
 // three modes that registries in the field have: with the referrers API,
 // without it, and behind bearer tokens.
+//
+// Behind each is go-containerregistry's in-memory registry, corrected where it
+// differs from OCI 1.1: referrers have their artifact type and come in the
+// order in which they were pushed, and a repository has the blobs that were
+// uploaded or mounted to it and no others. The setters of Server make it slow,
+// strict or short of breath, as registries in the field are; they may be
+// called while requests are served.
 package registrytest
 
 import (
@@ -11,15 +18,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"github.com/google/go-containerregistry/pkg/authn"
 )
 
 // Mode is what a registry offers.
@@ -52,37 +51,62 @@ type Server struct {
 	Host string // host:port
 	Mode Mode
 
+	next      http.Handler      // the registry itself, behind record
+	transport http.RoundTripper // trusts the CA; nil without TLS
+
 	mu        sync.Mutex
 	requests  []string
 	intercept func(w http.ResponseWriter, r *http.Request) bool
+	behaviour behaviour
+	window    window
 }
 
-// Start serves an empty registry.
+// Start serves an empty registry over plain HTTP.
 func Start(t T, mode Mode) *Server {
-	s := &Server{Mode: mode}
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(mode != Fallback))
-	if mode == Token {
-		handler = newTokens(handler)
-	}
-	server := httptest.NewServer(s.record(handler))
-	t.Cleanup(server.Close)
-	s.Host = strings.TrimPrefix(server.URL, "http://")
+	s := &Server{Mode: mode, behaviour: behaviour{singlePost: true}}
+	s.serve(t, httptest.NewUnstartedServer(s.handler()), (*httptest.Server).Start)
 	return s
 }
 
-// record notes each request, and lets an interceptor answer in the registry's
-// place.
-func (s *Server) record(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.requests = append(s.requests, r.Method+" "+r.URL.Path)
-		intercept := s.intercept
-		s.mu.Unlock()
-		if intercept == nil || !intercept(w, r) {
-			next.ServeHTTP(w, r)
-		}
-	})
+func (s *Server) serve(t T, server *httptest.Server, start func(*httptest.Server)) {
+	server.Config.ErrorLog = quiet()
+	start(server)
+	t.Cleanup(server.Close)
+	_, s.Host, _ = strings.Cut(server.URL, "://")
 }
+
+// handler is the way of a request: noted, delayed, offered to the interceptor,
+// counted against the rate limit, asked for its token, and answered.
+func (s *Server) handler() http.Handler {
+	inner := registry.New(registry.Logger(quiet()), registry.WithReferrersSupport(s.Mode != Fallback))
+	inner = newBlobs(newManifests(inner, s), s)
+	if s.Mode == Token {
+		inner = newTokens(inner)
+	}
+	s.next = s.limit(inner)
+	return http.HandlerFunc(s.record)
+}
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// record notes each request when it comes in, and lets an interceptor answer in
+// the registry's place.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	s.mu.Unlock()
+	s.wait()
+	s.mu.Lock()
+	intercept := s.intercept
+	s.mu.Unlock()
+	if intercept == nil || !intercept(w, r) {
+		s.Serve(w, r)
+	}
+}
+
+// Serve answers a request as the registry does without an interceptor: for one
+// that wants to see or to change the answer.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request) { s.next.ServeHTTP(w, r) }
 
 // Intercept lets f see each request first. When f returns true it has
 // answered. Nil ends that.
@@ -93,7 +117,7 @@ func (s *Server) Intercept(f func(w http.ResponseWriter, r *http.Request) bool) 
 }
 
 // Requests returns the method and path of each request so far, and forgets
-// them.
+// them. A delayed one counts from the moment it came in.
 func (s *Server) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,60 +137,9 @@ func (s *Server) Writes() int {
 	return n
 }
 
-// Remote returns the options that open the registry with go-containerregistry.
-func (s *Server) Remote() []remote.Option {
-	if s.Mode != Token {
-		return nil
-	}
-	return []remote.Option{remote.WithAuth(&authn.Basic{Username: User, Password: Password})}
-}
-
-// Push pushes a new image with random content and returns its digest.
-func (s *Server) Push(t T, repoTag string) string {
-	img, err := random.Image(256, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(s.tag(t, repoTag), img, s.Remote()...); err != nil {
-		t.Fatal(err)
-	}
-	return digest(t, img)
-}
-
-// PushIndex pushes an index of one image for each platform ("linux/amd64"),
-// and one attestation manifest as BuildKit makes them, and returns its digest.
-func (s *Server) PushIndex(t T, repoTag string, platforms ...string) string {
-	var index v1.ImageIndex = empty.Index
-	for _, p := range append(platforms, "unknown/unknown") {
-		img, err := random.Image(256, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		os, arch, _ := strings.Cut(p, "/")
-		add := mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: os, Architecture: arch}}}
-		if os == "unknown" {
-			add.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
-		}
-		index = mutate.AppendManifests(index, add)
-	}
-	if err := remote.WriteIndex(s.tag(t, repoTag), index, s.Remote()...); err != nil {
-		t.Fatal(err)
-	}
-	return digest(t, index)
-}
-
-func (s *Server) tag(t T, repoTag string) name.Tag {
-	ref, err := name.NewTag(s.Host + "/" + repoTag)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ref
-}
-
-func digest(t T, d interface{ Digest() (v1.Hash, error) }) string {
-	h, err := d.Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h.String()
+// refuse answers with an error as the specification has them.
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"errors":[{"code":"`+code+`","message":"`+strings.ToLower(code)+`"}]}`+"\n")
 }

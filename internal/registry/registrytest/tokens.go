@@ -29,63 +29,78 @@ func (t *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.issue(w, r)
 		return
 	}
-	want := scopeOf(r)
-	if t.allows(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), want) {
+	want := scopesOf(r)
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if t.known(token) && !slices.ContainsFunc(want, func(scope string) bool { return !t.allows(token, scope) }) {
 		t.next.ServeHTTP(w, r)
 		return
 	}
-	challenge := `Bearer realm="http://` + r.Host + `/token",service="test"`
-	if want != "" {
-		challenge += `,scope="` + want + `"`
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	challenge := `Bearer realm="` + scheme + `://` + r.Host + `/token",service="test"`
+	if len(want) > 0 {
+		challenge += `,scope="` + strings.Join(want, " ") + `"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	http.Error(w, `{"errors":[{"code":"UNAUTHORIZED"}]}`, http.StatusUnauthorized)
+	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
 }
 
 func (t *tokens) issue(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	if user != User || password != Password {
-		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED"}]}`, http.StatusUnauthorized)
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
 		return
 	}
 	token := rand.Text()
 	t.mu.Lock()
-	t.scopes[token] = append([]string{""}, r.URL.Query()["scope"]...)
+	t.scopes[token] = strings.Fields(strings.Join(r.URL.Query()["scope"], " "))
 	t.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
 }
 
+// known reports whether token was issued, which is all that the API root asks
+// for.
+func (t *tokens) known(token string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.scopes[token]
+	return ok
+}
+
 // allows reports whether token was issued for the repository and action of
-// want. An empty want is the API root.
+// want.
 func (t *tokens) allows(token, want string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	repo, action, _ := cutLast(want)
+	repo, action := cutLast(want)
 	return slices.ContainsFunc(t.scopes[token], func(s string) bool {
-		r, actions, _ := cutLast(s)
-		return r == repo && (action == "" || slices.Contains(strings.Split(actions, ","), action))
+		r, actions := cutLast(s)
+		return r == repo && slices.Contains(strings.Split(actions, ","), action)
 	})
 }
 
-func cutLast(s string) (before, after string, found bool) {
+func cutLast(s string) (before, after string) {
 	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+1:], true
+	return s[:max(i, 0)], s[i+1:]
 }
 
-// scopeOf returns the scope that a request needs.
-func scopeOf(r *http.Request) string {
-	path := strings.TrimPrefix(r.URL.Path, "/v2/")
-	for _, part := range []string{"/manifests/", "/blobs/", "/referrers/"} {
-		if i := strings.LastIndex(path, part); i > 0 {
-			action := "push"
-			if r.Method == http.MethodGet || r.Method == http.MethodHead {
-				action = "pull"
-			}
-			return "repository:" + path[:i] + ":" + action
+// scopesOf returns the scopes that a request needs. A mount reads from another
+// repository, too.
+func scopesOf(r *http.Request) []string {
+	action := "push"
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		action = "pull"
+	}
+	var scopes []string
+	for _, kind := range []string{"manifests", "blobs", "referrers"} {
+		if repo, _, ok := cutPath(r, kind); ok {
+			scopes = append(scopes, "repository:"+repo+":"+action)
 		}
 	}
-	return ""
+	if from := r.URL.Query().Get("from"); from != "" && len(scopes) > 0 {
+		scopes = append(scopes, "repository:"+from+":pull")
+	}
+	return scopes
 }
