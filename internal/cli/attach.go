@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
@@ -12,12 +11,9 @@ import (
 	"github.com/signgate/signgate/internal/signer"
 )
 
-// signAll plans, writes and gates. Nothing is written unless every subject
-// could be planned.
-func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) error {
-	if r.anyFailed() {
-		return nil
-	}
+// signAll plans, writes and gates every subject that it can. One that fails
+// stops no other; the run fails with it.
+func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) {
 	plans := make([]*plan, len(r.report.Subjects))
 	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		plans[i], err = r.plan(ctx, s.Subject, keys)
@@ -26,20 +22,17 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 		}
 		return err
 	})
-	if r.anyFailed() {
-		return nil
-	}
 	if r.DryRun {
-		for i := range r.report.Subjects {
-			r.report.Subjects[i].Signed = len(plans[i].attachments)
-			r.report.Subjects[i].Pass("dry-run", "signed and verified locally, not written")
-		}
-		return nil
+		r.each(ctx, "dry-run", func(_ context.Context, s *report.Subject, i int) error {
+			s.Signed = len(plans[i].attachments)
+			s.Pass("dry-run", "signed and verified locally, not written")
+			return nil
+		})
+		return
 	}
 	views := r.attachAll(ctx, plans)
 	own := publicKeys(keys)
 	r.gateAll(ctx, views, func(i int) policy.Policy { return r.signPolicy(own, trusted, plans[i]) })
-	return nil
 }
 
 // attachAll writes what was planned, waits once for other writers where that
@@ -86,10 +79,13 @@ func (r *run) refused(err error) error {
 
 // sameManifest returns for each subject the subjects that are the same
 // manifest under other tags, itself included, and nothing for all but the
-// first of those: one writer writes them together.
+// first of those: one writer writes them together. What has failed is left out.
 func sameManifest(subjects []report.Subject) [][]int {
 	groups, first := make([][]int, len(subjects)), map[string]int{}
 	for i, s := range subjects {
+		if s.Failed() {
+			continue
+		}
 		at, again := first[s.Subject.String()]
 		if !again {
 			at = i
@@ -123,8 +119,4 @@ func (r *run) share(groups [][]int, plans []*plan, views []*registry.View) {
 			views[i], plans[i].refused = views[at], plans[at].refused
 		}
 	}
-}
-
-func (r *run) anyFailed() bool {
-	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Failed() })
 }
