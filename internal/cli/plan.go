@@ -5,13 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
-	"github.com/signgate/signgate/internal/envelope/bundle"
-	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
@@ -40,14 +35,16 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 		return nil, err
 	}
 	p := &plan{blobs: map[string]bool{}}
+	var todo []work
 	for _, key := range keys {
 		for _, f := range r.Formats {
 			for _, tags := range payloads(f, s.Tags) {
-				if err := r.planOne(ctx, p, s, f, r.claims(s, tags, key), key, existing); err != nil {
-					return nil, err
-				}
+				todo = append(todo, work{format: f, claims: r.claims(s, tags, key), key: key})
 			}
 		}
+	}
+	if err := r.makeAll(ctx, p, s, r.leaveOut(p, todo, existing)); err != nil {
+		return nil, err
 	}
 	if slices.Contains(r.Formats, envelope.Bundle) && len(p.attachments) > 0 {
 		return p, r.view(s).CheckFallback(ctx)
@@ -55,27 +52,17 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 	return p, nil
 }
 
-// planOne adds one signature to the plan: one that exists, or a new one.
-func (r *run) planOne(ctx context.Context, p *plan, s image.Subject, f envelope.Format, claims envelope.Claims, key *signer.Signer, existing []envelope.Verified) error {
-	if v, found := r.same(existing, f, claims); found && !r.Resign {
+// leaveOut notes the work that is done already and returns the rest.
+func (r *run) leaveOut(p *plan, todo []work, existing []envelope.Verified) []work {
+	return slices.DeleteFunc(todo, func(w work) bool {
+		v, found := r.same(existing, w.format, w.claims)
+		if !found || r.Resign {
+			return false
+		}
 		p.existing++
 		p.blobs[image.DigestOf(v.Blob)] = true
-		return nil
-	}
-	return r.makeOne(ctx, p, s, f, claims, key)
-}
-
-// payloads returns the tags of each payload of a format: a bundle carries all,
-// simple signing has room for one.
-func payloads(f envelope.Format, tags []string) [][]string {
-	if f == envelope.Bundle || len(tags) == 0 {
-		return [][]string{tags}
-	}
-	var out [][]string
-	for _, t := range tags {
-		out = append(out, []string{t})
-	}
-	return out
+		return true
+	})
 }
 
 // existing returns the signatures of our keys that the registry holds. What
@@ -118,33 +105,6 @@ func (r *run) blocks(c envelope.Candidate, err error) bool {
 	return !gone && !r.Resign && fault.OutcomeOf(err) == fault.Undecided && slices.Contains(r.Formats, c.Format)
 }
 
-func (r *run) claims(s image.Subject, tags []string, key *signer.Signer) envelope.Claims {
-	c := envelope.Claims{
-		Version: envelope.ClaimsVersion, Repository: s.Repository, Tags: tags,
-		IssuedAt: r.now.UTC().Truncate(time.Second), Sequence: r.Sequence,
-		Key: &envelope.KeyClaim{ID: key.ID(), Fingerprint: key.Fingerprint()},
-	}
-	if c.Sequence == 0 {
-		c.Sequence = r.now.UnixMilli()
-	}
-	if r.Expires > 0 {
-		c.ExpiresAt = c.IssuedAt.Add(r.Expires)
-	}
-	if run := r.workflowRun(); run != (envelope.Run{}) {
-		c.Run = &run
-	}
-	return c
-}
-
-func (r *run) workflowRun() envelope.Run {
-	run := r.runner.Run()
-	return envelope.Run{
-		Server: run.ServerURL, Repository: run.Repository, RepositoryID: run.RepositoryID, RepositoryOwnerID: run.RepositoryOwnerID,
-		WorkflowRef: run.WorkflowRef, WorkflowSHA: run.WorkflowSHA, SHA: run.SHA, Ref: run.Ref, Event: run.EventName,
-		RunID: run.RunID, RunAttempt: run.RunAttempt, RunnerEnvironment: run.RunnerEnvironment,
-	}
-}
-
 // same returns the signature that is the same work as the claims: same key,
 // format, subject, repository, tags and claims that do not depend on the run,
 // with more than half of its validity left.
@@ -169,41 +129,4 @@ func (r *run) fresh(c *envelope.Claims) bool {
 func sameSet(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return slices.Equal(a, b)
-}
-
-// makeOne signs one payload and adds its envelope to the plan.
-func (r *run) makeOne(ctx context.Context, p *plan, s image.Subject, f envelope.Format, claims envelope.Claims, key *signer.Signer) error {
-	alg, err := envelope.AlgorithmFor(key.Public())
-	if err != nil {
-		return err
-	}
-	var body, message []byte
-	if f == envelope.SimpleSigning {
-		body, err = simplesigning.Payload(s, strings.Join(claims.Tags, ""), claims, r.Annotations)
-		message = body
-	} else {
-		body, err = attest.Signature(s, claims, r.Annotations)
-		message = bundle.ToSign(body)
-	}
-	if err != nil {
-		return err
-	}
-	sig, err := key.Sign(ctx, alg, message)
-	if err != nil {
-		return err
-	}
-	if sig.RequestID != "" {
-		p.requestIDs = append(p.requestIDs, sig.RequestID)
-	}
-	a, err := seal(f, body, sig.Bytes, key.Fingerprint())
-	p.attachments = append(p.attachments, a)
-	p.blobs[image.DigestOf(a.Blob)] = true
-	return err
-}
-
-func seal(f envelope.Format, body, sig []byte, fingerprint string) (envelope.Attachment, error) {
-	if f == envelope.SimpleSigning {
-		return simplesigning.Seal(body, sig, fingerprint), nil
-	}
-	return bundle.Seal(body, sig, envelope.SignaturePredicate, fingerprint)
 }
