@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/signgate/signgate/internal/image"
@@ -57,7 +56,8 @@ func (l merged) add(m members) (added bool, err error) {
 	if !added {
 		return false, nil
 	}
-	return true, m.set(l.name, list)
+	m.setList(l.name, list)
+	return true, nil
 }
 
 // same compares content and annotations: two keys may sign one payload.
@@ -95,11 +95,7 @@ func (c *Client) write(ctx context.Context, s image.Subject, l merged, old tagge
 	if old.presence == Found {
 		mediaType = old.MediaType
 	}
-	body, err := json.Marshal(m, json.Deterministic(true))
-	if err != nil {
-		return err
-	}
-	a, err := c.putManifest(ctx, c.store(s), l.tag, mediaType, body)
+	a, err := c.putManifest(ctx, c.store(s), l.tag, mediaType, m.bytes())
 	if err != nil && old.presence == Found && immutable(a.status) {
 		return tagImmutable(c.store(s), l.tag, a)
 	}
@@ -114,34 +110,3 @@ func (c *Client) write(ctx context.Context, s image.Subject, l merged, old tagge
 // risky reports whether a writer that does not see m may replace it without
 // leaving a trace.
 func (l merged) risky(m members) bool { return m["subject"] == nil }
-
-// members are the members of a JSON object that is edited without knowing all
-// of it.
-type members map[string]jsontext.Value
-
-func parseMembers(body []byte) (members, error) {
-	var m members
-	return m, json.Unmarshal(body, &m)
-}
-
-func (m members) list(name string) ([]jsontext.Value, error) {
-	var list []jsontext.Value
-	if m[name] == nil {
-		return nil, nil
-	}
-	return list, json.Unmarshal(m[name], &list)
-}
-
-func (m members) descriptors(name string) ([]descriptor, error) {
-	var list []descriptor
-	if m[name] == nil {
-		return nil, nil
-	}
-	return list, json.Unmarshal(m[name], &list)
-}
-
-func (m members) set(name string, v any) error {
-	value, err := json.Marshal(v, json.Deterministic(true))
-	m[name] = value
-	return err
-}
