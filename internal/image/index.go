@@ -20,6 +20,22 @@ const (
 // MaxChildren is the most manifests an index may list.
 const MaxChildren = 1000
 
+// maxValues is the most values that a JSON document of a registry may have. An
+// empty one takes three bytes there and a hundred when it is read.
+const maxValues = 100_000
+
+// Crowded reports whether a JSON document has too many values to be read. It
+// counts what begins or separates values, also where that stands in a string.
+func Crowded(body []byte) bool {
+	n := 0
+	for _, c := range body {
+		if c == ',' || c == '{' || c == '[' {
+			n++
+		}
+	}
+	return n > maxValues
+}
+
 // IsIndex reports whether mediaType is that of an index.
 func IsIndex(mediaType string) bool { return mediaType == OCIIndex || mediaType == DockerList }
 
@@ -58,6 +74,9 @@ type descriptor struct {
 // manifests and no config or layers, a manifest the other way round, so that
 // no reader can take one for the other.
 func CheckManifest(s Subject, body []byte) error {
+	if Crowded(body) {
+		return notManifest(s, fmt.Sprintf("it has more than %d values", maxValues))
+	}
 	var m indexManifest
 	if err := json.Unmarshal(body, &m); err != nil {
 		return notManifest(s, fmt.Sprintf("it is no JSON object (%v)", err))

@@ -90,11 +90,14 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) (o
 
 func (v *View) layers(ctx context.Context) (out []entry, err error) {
 	m, digest, err := v.signatures(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range slices.Backward(m.Layers) {
 		sig := d.Annotations[simplesigning.SignatureAnnotation]
 		out = append(out, entry{descriptor: d, format: envelope.SimpleSigning, key: d.Digest + sig, manifest: digest, signature: sig})
 	}
-	return out, err
+	return out, nil
 }
 
 // arrange puts entries into the waves in which they are fetched: first as many

@@ -21,15 +21,15 @@ func (c *Client) fail(r request, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fault.Undecidedf("registry_tls", "if the registry has a certificate of your own authority, give that authority's certificate as registry-ca",
+			"the certificate of the registry of %s is not trusted: %w", r.repository, e.Err)
+	}
 	if e, ok := errors.AsType[*transport.Error](err); ok && e.StatusCode != 0 {
 		return c.status(r, e.StatusCode, nil)
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the URL, which can hold a signed query
-	}
-	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fault.Undecidedf("registry_tls", "if the registry has a certificate of your own authority, give that authority's certificate as registry-ca",
-			"the certificate of the registry of %s is not trusted: %w", r.repository, e.Err)
 	}
 	if strings.Contains(err.Error(), "invalid realm in www-authenticate") {
 		return fault.Undecidedf("registry_realm", "give the token server a host name with HTTPS in the registry's configuration",

@@ -146,10 +146,10 @@ func (v *View) bundle(ctx context.Context, item *fetched) {
 }
 
 func parseReferrer(c envelope.Candidate, body []byte) (m manifest, err error) {
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := image.CheckManifest(image.Subject{Digest: c.Manifest, MediaType: image.OCIManifest}, body); err != nil {
 		return m, envelope.Malformed(c, "%w", err)
 	}
-	if err := image.CheckManifest(image.Subject{Digest: c.Manifest, MediaType: image.OCIManifest}, body); err != nil {
+	if err := json.Unmarshal(body, &m); err != nil {
 		return m, envelope.Malformed(c, "%w", err)
 	}
 	if len(m.Layers) != 1 || !strings.HasPrefix(m.Layers[0].MediaType, "application/vnd.dev.sigstore.bundle") {

@@ -13,7 +13,7 @@ import (
 // The limits of what is read, in bytes.
 const (
 	MaxManifest = 4 << 20
-	MaxBlob     = 16 << 20
+	MaxBlob     = 4 << 20
 	maxReferrer = 1 << 20 // a manifest that a list names
 )
 

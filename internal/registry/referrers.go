@@ -120,6 +120,9 @@ func parseIndex(s image.Subject, what, mediaType string, body []byte) ([]descrip
 	if mediaType != image.OCIIndex {
 		return nil, malformed(s.Repository, what, fmt.Errorf("its media type is %q", mediaType))
 	}
+	if image.Crowded(body) {
+		return nil, fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "the list of referrers of %s has more values than are read", s)
+	}
 	var index struct {
 		MediaType string       `json:"mediaType"`
 		Manifests []descriptor `json:"manifests"`

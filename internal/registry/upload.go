@@ -18,9 +18,6 @@ func (c *Client) putBlob(ctx context.Context, repository string, blob []byte) er
 			return c.upload(ctx, repository, digest, blob)
 		})
 	})
-	if err == nil {
-		c.content.put(blob)
-	}
 	return err
 }
 
@@ -33,6 +30,7 @@ func (c *Client) upload(ctx context.Context, repository, digest string, blob []b
 	if !h.twoSteps.Load() {
 		a, err := c.once(ctx, uploadRequest(repository, "?digest="+url.QueryEscape(digest), blob))
 		if err == nil && a.status == http.StatusCreated {
+			c.content.put(blob)
 			return nil
 		}
 		if err != nil && !slices.Contains(noSinglePost, a.status) {
@@ -87,7 +85,9 @@ func (c *Client) finish(ctx context.Context, repository, location, digest string
 	u.RawQuery = q.Encode()
 	r := uploadRequest(repository, "", blob)
 	r.method, r.path, r.accept = http.MethodPut, u.String(), []int{201}
-	_, err = c.once(ctx, r)
+	if _, err = c.once(ctx, r); err == nil && u.Host == s.repo.RegistryStr() {
+		c.content.put(blob) // what another host took is read again
+	}
 	return err
 }
 

@@ -118,14 +118,14 @@ func (v *View) signatures(ctx context.Context) (m manifest, digest string, err e
 }
 
 func parseSignatures(s image.Subject, what string, raw Manifest) (m manifest, err error) {
+	if err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
+		return manifest{}, malformed(s.Repository, what, err)
+	}
 	if err := json.Unmarshal(raw.Body, &m); err != nil {
-		return m, malformed(s.Repository, what, err)
+		return manifest{}, malformed(s.Repository, what, err)
 	}
 	if image.IsIndex(raw.MediaType) || m.Config.Digest == "" {
-		return m, malformed(s.Repository, what, errors.New("it is no image manifest"))
-	}
-	if err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
-		return m, malformed(s.Repository, what, err)
+		return manifest{}, malformed(s.Repository, what, errors.New("it is no image manifest"))
 	}
 	return m, nil
 }

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/image"
 )
 
 // The names that the format fixes.
@@ -111,6 +112,9 @@ func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, []byt
 func parse(c envelope.Candidate) (*pb.Bundle, error) {
 	if len(c.Blob) > MaxBundle {
 		return nil, envelope.Malformed(c, "it has %d bytes, more than %d", len(c.Blob), MaxBundle)
+	}
+	if image.Crowded(c.Blob) {
+		return nil, envelope.Malformed(c, "it has more values than are read")
 	}
 	b := new(pb.Bundle)
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(c.Blob, b); err != nil {

@@ -10,6 +10,7 @@ type behaviour struct {
 	delay         time.Duration
 	singlePost    bool
 	immutableTags bool
+	requireBlobs  bool
 	filter        bool
 	perSecond     int
 }
@@ -25,6 +26,11 @@ func (s *Server) SinglePost(on bool) { s.set(func(b *behaviour) { b.singlePost =
 // ImmutableTags makes a tag keep its first manifest: another one is answered
 // with 400 and TAG_INVALID, as Amazon ECR does.
 func (s *Server) ImmutableTags(on bool) { s.set(func(b *behaviour) { b.immutableTags = on }) }
+
+// RequireBlobs makes the registry take an image manifest only when the
+// repository has its config and its layers, and answer 400 and
+// MANIFEST_BLOB_UNKNOWN otherwise, as most registries do.
+func (s *Server) RequireBlobs(on bool) { s.set(func(b *behaviour) { b.requireBlobs = on }) }
 
 // FilterReferrers makes the referrers API apply the query artifactType, and say
 // so in the header OCI-Filters-Applied.

@@ -3,6 +3,7 @@ package registrytest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,8 +18,10 @@ type blobs struct {
 	have map[[2]string]bool // by repository and digest
 }
 
-func newBlobs(next http.Handler, s *Server) http.Handler {
-	return &blobs{next: next, server: s, have: map[[2]string]bool{}}
+func newBlobs(next *manifests, s *Server) http.Handler {
+	b := &blobs{next: next, server: s, have: map[[2]string]bool{}}
+	next.hasAll = b.hasAll
+	return b
 }
 
 func (b *blobs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +67,10 @@ func (b *blobs) has(repo, digest string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.have[[2]string{repo, digest}]
+}
+
+func (b *blobs) hasAll(repo string, digests []string) bool {
+	return !slices.ContainsFunc(digests, func(d string) bool { return !b.has(repo, d) })
 }
 
 func (b *blobs) note(repo, digest string) {

@@ -20,12 +20,13 @@ import (
 type manifests struct {
 	next   http.Handler
 	server *Server
+	hasAll func(repo string, digests []string) bool // blobs
 
 	mu     sync.Mutex        // held over a whole PUT
 	pushed map[[2]string]int // by repository and digest: which push it was, from 1 on
 }
 
-func newManifests(next http.Handler, s *Server) http.Handler {
+func newManifests(next http.Handler, s *Server) *manifests {
 	return &manifests{next: next, server: s, pushed: map[[2]string]int{}}
 }
 
@@ -48,9 +49,8 @@ func (m *manifests) put(w http.ResponseWriter, r *http.Request, repo, ref string
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old := m.get(repo, ref)
-	if m.server.get().immutableTags && !strings.Contains(ref, ":") && old.Code == http.StatusOK && !bytes.Equal(old.Body.Bytes(), body) {
-		refuse(w, http.StatusBadRequest, "TAG_INVALID")
+	if code := m.check(repo, ref, body); code != "" {
+		refuse(w, http.StatusBadRequest, code)
 		return
 	}
 	rec := httptest.NewRecorder()
@@ -59,6 +59,35 @@ func (m *manifests) put(w http.ResponseWriter, r *http.Request, repo, ref string
 		m.pushed[key] = len(m.pushed) + 1
 	}
 	forward(w, rec)
+}
+
+// check returns the error code for a manifest that is not taken.
+func (m *manifests) check(repo, ref string, body []byte) (code string) {
+	b := m.server.get()
+	old := m.get(repo, ref)
+	switch {
+	case b.immutableTags && !strings.Contains(ref, ":") && old.Code == http.StatusOK && !bytes.Equal(old.Body.Bytes(), body):
+		return "TAG_INVALID"
+	case b.requireBlobs && !m.hasAll(repo, blobsOf(body)):
+		return "MANIFEST_BLOB_UNKNOWN"
+	}
+	return ""
+}
+
+// blobsOf returns the blobs that an image manifest names.
+func blobsOf(body []byte) (digests []string) {
+	type blob struct{ Digest string }
+	var image struct {
+		Config *blob
+		Layers []blob
+	}
+	if json.Unmarshal(body, &image) != nil || image.Config == nil {
+		return nil
+	}
+	for _, l := range append(image.Layers, *image.Config) {
+		digests = append(digests, l.Digest)
+	}
+	return digests
 }
 
 // referrers answers with the artifact types that OCI 1.1 asks for, in the order

@@ -108,6 +108,31 @@ func TestImmutableTags(t *testing.T) {
 	}
 }
 
+// TestRequireBlobs: a manifest comes after what it names, in its repository.
+func TestRequireBlobs(t *testing.T) {
+	s := registrytest.Start(t, registrytest.Referrers)
+	s.RequireBlobs(true)
+	subject := s.Push(t, "app:1")
+	if s.PushIndex(t, "app:2", "linux/amd64") == "" {
+		t.Error("an index was not taken")
+	}
+	body := `{"schemaVersion":2,"config":{"digest":"` + digestOf("{}") + `"},"layers":[{"digest":"` + digestOf("layer") + `"}],"subject":{"digest":"` + subject + `"}}`
+	put := func() answer {
+		return ask(t, s, http.MethodPut, "app/manifests/tag", body, "Content-Type", ociManifest)
+	}
+	if a := put().want(t, "no blobs", http.StatusBadRequest); !strings.Contains(a.body, `"code":"MANIFEST_BLOB_UNKNOWN"`) {
+		t.Errorf("body %s", a.body)
+	}
+	upload := func(repo, content string) {
+		ask(t, s, http.MethodPost, repo+"/blobs/uploads/?digest="+digestOf(content), content).want(t, "upload", http.StatusCreated)
+	}
+	upload("app", "{}")
+	upload("other", "layer")
+	put().want(t, "the layer is elsewhere", http.StatusBadRequest)
+	upload("app", "layer")
+	put().want(t, "all there", http.StatusCreated)
+}
+
 // TestImmutableRace: of many writers of one tag, one wins.
 func TestImmutableRace(t *testing.T) {
 	s := registrytest.Start(t, registrytest.Referrers)
