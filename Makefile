@@ -2,22 +2,30 @@
 # make test   all tests: race detector, scripts, interop with cosign and
 #             containers/image, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
+# make soak   the tests that depend on chance, twenty times each
+# make bench  signgate beside cosign on the same work; docs/benchmarks.md explains it
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit interop e2e docs build lint bench clean
+.PHONY: demo test unit storm soak interop e2e docs build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
 	go run ./cmd/signgate demo
 
-test: lint unit docs interop e2e
+test: lint unit docs storm interop e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc
-	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch
+	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench
+
+storm:
+	go test -count=1 -timeout 15m ./test/storm
+
+soak:
+	SIGNGATE_SOAK=20 go test -count=1 -timeout 2h -v -run 'Lost' ./test/storm
 
 docs:
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
@@ -46,6 +54,8 @@ lint:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./internal/...
+	@test/setup/peers.sh cosign-v3
+	go run ./test/bench -beside
 
 clean:
 	rm -rf dist
