@@ -69,7 +69,7 @@ type Client struct {
 const (
 	maxRead    = 1 << 30  // what is read from registries
 	maxContent = 16 << 20 // what is kept to be read again
-	maxPending = 8 << 20  // what is fetched ahead
+	maxPending = MaxBlob  // what is fetched ahead
 )
 
 // New returns a client without any connection.

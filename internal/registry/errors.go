@@ -31,7 +31,7 @@ func (c *Client) fail(r request, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the URL, which can hold a signed query
 	}
-	if strings.Contains(err.Error(), "invalid realm in www-authenticate") {
+	if text := err.Error(); strings.Contains(text, "invalid realm in www-authenticate") || strings.Contains(text, "malformed www-authenticate") {
 		return fault.Undecidedf("registry_realm", "give the token server a host name with HTTPS in the registry's configuration",
 			"the registry of %s sends its logins to an address that is not trusted with them: %w", r.repository, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
@@ -13,7 +14,7 @@ import (
 // The limits of what is read, in bytes.
 const (
 	MaxManifest = 4 << 20
-	MaxBlob     = 4 << 20
+	MaxBlob     = bundle.MaxBundle
 	maxReferrer = 1 << 20 // a manifest that a list names
 )
 
@@ -103,7 +104,7 @@ func (c *Client) blob(ctx context.Context, repository string, d descriptor, limi
 		return b, nil
 	}
 	a, err := c.do(ctx, request{
-		repository: repository, method: http.MethodGet, path: "blobs/" + d.Digest, limit: d.Size, accept: []int{200, 404},
+		repository: repository, method: http.MethodGet, path: "blobs/" + d.Digest, limit: d.Size, size: d.Size, accept: []int{200, 404},
 		check: func(a answer) error { return checkBlob(repository, d, a.body) },
 	})
 	if err == nil && a.status == 404 {

@@ -24,6 +24,7 @@ type request struct {
 	header     map[string]string
 	body       []byte
 	limit      int64              // the most bytes that the answer may have
+	size       int64              // the bytes that it should have, where that is known
 	accept     []int              // the statuses that are answers; all others are errors
 	check      func(answer) error // whether an answer with a body is what was asked for; may be nil
 }
@@ -74,7 +75,7 @@ func (c *Client) once(ctx context.Context, r request) (answer, error) {
 		return answer{}, c.fail(r, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, r.limit+1))
+	body, err := r.read(resp)
 	if err != nil {
 		return answer{}, c.fail(r, err)
 	}
@@ -89,6 +90,17 @@ func (c *Client) once(ctx context.Context, r request) (answer, error) {
 		return a, r.check(a)
 	}
 	return a, nil
+}
+
+// read reads one byte more than the limit at most, which tells that there is
+// more.
+func (r request) read(resp *http.Response) ([]byte, error) {
+	var body bytes.Buffer
+	if resp.ContentLength == r.size {
+		body.Grow(int(r.size) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, r.limit+1))
+	return body.Bytes(), err
 }
 
 func (r request) build(ctx context.Context, s *session) (*http.Request, error) {

@@ -37,7 +37,7 @@ const (
 )
 
 // MaxBundle is the largest bundle that is read, in bytes.
-const MaxBundle = 16 << 20
+const MaxBundle = 4 << 20
 
 // ToSign returns the bytes to sign for a statement: its pre-authentication
 // encoding (DSSE protocol, section "Signature Definition").
