@@ -2,6 +2,7 @@ package actions
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/sethvargo/go-githubactions"
@@ -84,7 +85,11 @@ func (r *Runner) take(l level) bool {
 }
 
 // issue writes one command. It takes values, not a format, so that a '%' in
-// foreign text stays one.
+// foreign text stays one, and spoils the runner's other form of a command,
+// which may stand anywhere in a line. A mask has to stay what it is.
 func (r *Runner) issue(name string, properties githubactions.CommandProperties, text string) {
+	if name != "add-mask" {
+		text = strings.ReplaceAll(text, "##[", "## [")
+	}
 	r.command.IssueCommand(&githubactions.Command{Name: name, Properties: properties, Message: text})
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
@@ -40,25 +41,29 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 // lists, for each subject that was written.
 func (r *run) attachAll(ctx context.Context, plans []*plan) []*registry.View {
 	placed := make([]*registry.Placed, len(plans))
-	groups := sameManifest(r.report.Subjects)
+	groups := r.sameManifest()
 	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
-		if attachments := together(plans, groups[i]); len(attachments) > 0 {
-			placed[i], err = r.registry.Attach(ctx, s.Subject, r.view(s.Subject), attachments)
+		attachments := together(plans, groups[i])
+		if v := r.view(s.Subject); len(attachments) > 0 || slices.Contains(r.Formats, envelope.SimpleSigning) && v.Behind(ctx) {
+			placed[i], err = r.registry.Attach(ctx, s.Subject, v, attachments)
 		}
 		return err
 	})
 	settled := r.registry.Settle(ctx)
 	views := make([]*registry.View, len(plans))
-	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
+	r.all(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		if s.Failed() && placed[i] == nil {
+			return nil
+		}
 		if placed[i] == nil || settled != nil {
 			return settled
 		}
-		views[i], err = r.registry.Confirm(ctx, placed[i])
+		views[i], err = r.registry.Confirm(ctx, placed[i]) // also where Attach has failed half-way: others may have lost something
 		if err == nil && placed[i].Refused != nil {
 			err = r.refused(placed[i].Refused)
 			plans[i].refused = placed[i].Refused
 		}
-		if err == nil {
+		if err == nil && !s.Failed() {
 			s.Written, s.Signed = placed[i].Written, len(plans[i].attachments)
 		}
 		return err
@@ -77,19 +82,19 @@ func (r *run) refused(err error) error {
 	return nil
 }
 
-// sameManifest returns for each subject the subjects that are the same
-// manifest under other tags, itself included, and nothing for all but the
-// first of those: one writer writes them together. What has failed is left out.
-func sameManifest(subjects []report.Subject) [][]int {
-	groups, first := make([][]int, len(subjects)), map[string]int{}
-	for i, s := range subjects {
+// sameManifest returns for each subject the subjects whose signatures are stored
+// in the same place, itself included, and nothing for all but the first of
+// those: one writer writes them together. What has failed is left out.
+func (r *run) sameManifest() [][]int {
+	groups, first := make([][]int, len(r.report.Subjects)), map[string]int{}
+	for i, s := range r.report.Subjects {
 		if s.Failed() {
 			continue
 		}
-		at, again := first[s.Subject.String()]
+		at, again := first[r.stored(s.Subject)]
 		if !again {
 			at = i
-			first[s.Subject.String()] = i
+			first[r.stored(s.Subject)] = i
 		}
 		groups[at] = append(groups[at], i)
 	}

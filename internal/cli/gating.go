@@ -19,14 +19,21 @@ import (
 // each calls f for every subject that has not failed, several at a time. An
 // error becomes a finding of the subject and stops no other.
 func (r *run) each(ctx context.Context, check string, f func(ctx context.Context, s *report.Subject, i int) error) {
+	r.all(ctx, check, func(ctx context.Context, s *report.Subject, i int) error {
+		if s.Failed() {
+			return nil
+		}
+		return f(ctx, s, i)
+	})
+}
+
+// all is each for every subject.
+func (r *run) all(ctx context.Context, check string, f func(ctx context.Context, s *report.Subject, i int) error) {
 	var g errgroup.Group
 	g.SetLimit(r.Concurrency)
 	defer r.progress.begin(check, len(r.report.Subjects))()
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]
-		if s.Failed() {
-			continue
-		}
 		g.Go(func() error {
 			if err := f(ctx, s, i); err != nil {
 				s.Fail(check, r.interrupted(ctx, err))
@@ -38,37 +45,56 @@ func (r *run) each(ctx context.Context, check string, f func(ctx context.Context
 	_ = g.Wait() // each failure is in its subject
 }
 
-// gateAll decides every subject from what the registry holds. After our own
-// writes views has what the registry listed then; it reads again for a while,
-// because some registries lag, and then looks at the tags once more.
-func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Policy) {
-	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
-		v, written := r.view(s.Subject), i < len(views) && views[i] != nil
-		if written {
-			v = views[i]
-		}
-		for attempt := 0; ; attempt++ {
-			verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required(i), Now: r.now}, v)
-			if err != nil {
-				return err
-			}
-			s.Decide(verdict)
-			if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
-				return ctx.Err()
-			}
-			if views == nil || attempt >= min(r.Retries, 4) || !lagging(verdict) {
-				break
-			}
-			if retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
-				break
-			}
-			v = r.registry.View(s.Subject)
-		}
-		if s.Index == "" && views != nil {
-			return r.checkTags(ctx, s.Subject)
-		}
-		return nil
+// verifyAll decides every subject from what the registry holds.
+func (r *run) verifyAll(ctx context.Context, required policy.Policy) {
+	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, _ int) error {
+		defer r.forget(s.Subject)
+		return r.gate(ctx, s, required, r.view(s.Subject), 0)
 	})
+}
+
+// fresh is how old a reading may be that sign decides by when it has written
+// nothing.
+const fresh = time.Second
+
+// gateAll decides every subject after sign. views has what the registry listed
+// after it was written to; for others it is read again, unless nothing was
+// written and it was read a moment ago. Then the tags are looked at once more.
+func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Policy) {
+	wrote := slices.ContainsFunc(views, func(v *registry.View) bool { return v != nil }) || time.Since(r.now) > fresh
+	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
+		v := views[i]
+		switch {
+		case v != nil:
+		case wrote:
+			v = r.registry.View(s.Subject)
+		default:
+			v = r.view(s.Subject)
+		}
+		if err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
+			return err
+		}
+		return r.checkTags(ctx, s.Subject)
+	})
+}
+
+// gate decides a subject. It reads again, up to retries times, what a registry
+// may not yet show of what this run wrote.
+func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Policy, v *registry.View, retries int) error {
+	for attempt := 0; ; attempt++ {
+		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required, Now: r.now}, v)
+		if err != nil {
+			return err
+		}
+		s.Decide(verdict)
+		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
+			return ctx.Err()
+		}
+		if attempt >= retries || !lagging(verdict) || retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
+			return nil
+		}
+		v = r.registry.View(s.Subject)
+	}
 }
 
 // lagging reports whether a verdict may come from a registry that does not

@@ -14,12 +14,27 @@ import (
 func (r *run) view(s image.Subject) *registry.View {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.views[s.String()]
+	v := r.views[r.stored(s)]
 	if v == nil {
 		v = r.registry.View(s)
-		r.views[s.String()] = v
+		r.views[r.stored(s)] = v
 	}
 	return v
+}
+
+// forget drops a view that nobody needs any more: it holds what was read.
+func (r *run) forget(s image.Subject) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.views, r.stored(s))
+}
+
+// stored names the place of a manifest's signatures.
+func (r *run) stored(s image.Subject) string {
+	if r.StoreIn != "" {
+		s.Repository = r.StoreIn
+	}
+	return s.String()
 }
 
 // readAhead begins to read the lists of an image while its manifest is on its

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -22,7 +23,8 @@ type Placed struct {
 	formats []envelope.Format
 	api     bool              // the registry serves the referrers API
 	bundles map[string][]byte // the manifests of the bundles, by digest
-	layers  merged            // what the signature tag has to hold; no items for nothing
+	layers  merged            // what the signature tag has to hold; no tag for nothing
+	wrote   bool              // the signature tag was written
 	index   merged            // what the fallback tag has to hold
 	old     tagged            // what the fallback tag held before
 }
@@ -45,20 +47,22 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachmen
 			bundles = append(bundles, a)
 		}
 	}
+	known, err := v.support(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.api = known == supported
+	if len(layers) > 0 || v.behind(ctx) {
+		p.formats, p.layers = append(p.formats, envelope.SimpleSigning), c.signatureLayers(s, p.api)
+	}
 	if len(bundles) > 0 {
 		p.formats = append(p.formats, envelope.Bundle)
 	}
-	if len(layers) > 0 {
-		p.formats = append(p.formats, envelope.SimpleSigning)
-	}
 	var g errgroup.Group
-	known := v.support(ctx)
-	p.api = known == supported
-	if known == supportUnknown && len(bundles) > 0 { // the repository may come into being with the first bundle
-		if err := c.attachBundles(ctx, v, p, bundles); err != nil {
-			return p, err
-		}
-	} else if len(bundles) > 0 {
+	if known == supportUnknown { // one after the other: the repository comes into being with the first
+		g.SetLimit(1)
+	}
+	if len(bundles) > 0 {
 		g.Go(func() error { return c.attachBundles(ctx, v, p, bundles) })
 	}
 	if len(layers) > 0 {
@@ -67,13 +71,34 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachmen
 	return p, g.Wait()
 }
 
-// support returns whether the registry serves the referrers API, as far as
-// that is known or can be found out.
-func (v *View) support(ctx context.Context) support {
+// Behind reports whether the signature tag, as v has it, lacks versions that
+// are listed: a writer was cut short before it could merge them. Attach and
+// Confirm do that, also without attachments.
+func (v *View) Behind(ctx context.Context) bool { return v.behind(ctx) }
+
+// support returns whether the registry serves the referrers API. It is unknown
+// without an error as long as the repository does not exist.
+func (v *View) support(ctx context.Context) (support, error) {
 	if known, ok := v.client.host(v.client.store(v.subject)).referrers.Get(struct{}{}); ok && known != supportUnknown {
-		return known
+		return known, nil
 	}
-	return v.listing(ctx).support
+	l := v.listing(ctx)
+	if l.support == supportUnknown && l.err != nil {
+		return supportUnknown, &StoreError{StoreReferrers, l.err}
+	}
+	return l.support, nil
+}
+
+// probe asks again whether the registry serves the referrers API, now that the
+// repository exists.
+func (c *Client) probe(ctx context.Context, p *Placed) error {
+	l := c.listReferrers(ctx, p.subject)
+	if l.support == supportUnknown && l.err != nil {
+		return &StoreError{StoreReferrers, l.err}
+	}
+	p.api = l.support == supported
+	p.layers.referrer = p.api
+	return nil
 }
 
 // CheckFallback returns a refusal when bundles would have to be listed at a
@@ -83,17 +108,13 @@ func (v *View) CheckFallback(ctx context.Context) error {
 	if l := v.listing(ctx); l.err != nil || l.support == supported {
 		return l.err
 	}
-	l := fallbackIndex(v.subject)
+	l := v.client.fallbackIndex(v.subject)
 	t, err := v.tag(ctx, l.tag)
 	if err != nil {
 		return err
 	}
-	_, err = l.open(v.subject, t)
+	_, err = l.open(t)
 	return err
-}
-
-func fallbackIndex(s image.Subject, items ...descriptor) merged {
-	return merged{tag: FallbackTag(s.Digest), mediaType: image.OCIIndex, name: "manifests", items: items}
 }
 
 func (c *Client) attachBundles(ctx context.Context, v *View, p *Placed, bundles []envelope.Attachment) error {
@@ -111,15 +132,17 @@ func (c *Client) attachBundles(ctx context.Context, v *View, p *Placed, bundles 
 	for i, d := range entries {
 		p.Written, p.bundles[d.Digest] = append(p.Written, d.Digest), bodies[i]
 	}
-	if !p.api && v.support(ctx) == supportUnknown {
-		p.api = c.listReferrers(ctx, p.subject).support == supported // now that the repository exists
+	if known, _ := v.support(ctx); known == supportUnknown {
+		if err := c.probe(ctx, p); err != nil {
+			return err
+		}
 	}
 	if p.api {
 		return nil
 	}
-	p.index = fallbackIndex(p.subject, entries...)
+	p.index = c.fallbackIndex(p.subject, entries...)
 	var err error
-	p.old, err = c.place(ctx, v, p.index, nil)
+	p.old, _, err = c.place(ctx, v, p.index, nil)
 	return err
 }
 
@@ -131,8 +154,7 @@ func (c *Client) putReferrer(ctx context.Context, s image.Subject, a envelope.At
 	if d, body, err = referrer(s, a, time.Now()); err != nil {
 		return d, nil, err
 	}
-	_, err = c.putManifest(ctx, c.store(s), d.Digest, image.OCIManifest, body)
-	return d, body, err
+	return d, body, c.putManifest(ctx, c.store(s), d.Digest, image.OCIManifest, body)
 }
 
 func (c *Client) putBlobs(ctx context.Context, repository string, blobs ...[]byte) error {
@@ -144,25 +166,38 @@ func (c *Client) putBlobs(ctx context.Context, repository string, blobs ...[]byt
 }
 
 func (c *Client) attachLayers(ctx context.Context, v *View, p *Placed, layers []envelope.Attachment) error {
-	p.layers = merged{tag: SignatureTag(v.subject.Digest), mediaType: image.OCIManifest, name: "layers"}
 	blobs := make([][]byte, len(layers))
 	for i, a := range layers {
 		d := describe(a.MediaType, a.Blob)
 		d.Annotations = a.Annotations
 		p.layers.items, blobs[i] = append(p.layers.items, d), a.Blob
 	}
-	_, err := c.place(ctx, v, p.layers, func(m members, old tagged) error {
-		config, err := completeLayers(m, p.subject, old, p.api, nil)
+	var err error
+	if p.wrote, err = c.placeLayers(ctx, v, p, p.layers, blobs, nil); err != nil {
+		return err
+	}
+	if known, _ := v.support(ctx); known == supportUnknown && !p.api {
+		return c.probe(ctx, p)
+	}
+	return nil
+}
+
+// placeLayers adds layers to the signature tag, whose blobs it uploads, and
+// reports whether it has written. A tag that cannot be replaced is noted and is
+// no error.
+func (c *Client) placeLayers(ctx context.Context, v *View, p *Placed, l merged, blobs [][]byte, merges []string) (wrote bool, err error) {
+	_, wrote, err = c.place(ctx, v, l, func(m members, old tagged) error {
+		config, err := completeLayers(m, p.subject, old, l.referrer, merges)
 		if err != nil {
-			return err
+			return malformed(l.repository, l.tag, err)
 		}
-		return c.putBlobs(ctx, c.store(v.subject), append(blobs, config)...)
+		return c.putBlobs(ctx, l.repository, append(slices.Clone(blobs), config)...)
 	})
 	if fault.CodeOf(err) == "tag_immutable" {
-		p.Refused, p.layers.items = err, nil
-		return nil
+		p.Refused, p.layers = err, merged{}
+		return false, nil
 	}
-	return err
+	return wrote, err
 }
 
 // completeLayers adds to a simple signing manifest what follows from its

@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
@@ -11,37 +13,49 @@ import (
 	"github.com/signgate/signgate/internal/image"
 )
 
-// MaxCandidates is how many envelopes are fetched from one store. Those that
-// hint at a wanted key come first, so that others cannot crowd them out.
+// MaxCandidates is how many envelopes are fetched from one store: those that
+// hint at a wanted key first, and of those the newest. What is beyond is
+// unknown.
 const MaxCandidates = 64
-
-// Candidates yields what is attached to s, as a new View has it.
-func (c *Client) Candidates(ctx context.Context, s image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error] {
-	return c.View(s).Candidates(ctx, s, want)
-}
 
 // Candidates yields the signatures that are attached to the view's subject at
 // the signature tag, in the referrers API and at the fallback tag, and an
 // error for each store (StoreError) and each entry that could not be read. It
 // reads on only while the caller asks for more. A store that the registry says
 // is absent yields nothing, and an entry that two stores have comes once.
+// Before it ends it asks the referrers API also where the host said for another
+// image that it has none.
 func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Want) iter.Seq2[envelope.Candidate, error] {
 	return func(yield func(envelope.Candidate, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		seen := map[string]bool{}
-		for _, store := range stores(want.Formats) {
-			entries, err := v.entries(ctx, store, want)
-			entries = slices.DeleteFunc(entries, func(e entry) bool {
-				again := seen[e.key]
-				seen[e.key] = true
-				return again
-			})
-			if !v.fetch(ctx, store, entries, want, yield) || err != nil && !yield(envelope.Candidate{Store: store}, &StoreError{store, err}) {
-				return
+		more := true
+		read := func(store string, list func() ([]entry, error)) {
+			if more {
+				entries, err := list()
+				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, err}))
 			}
 		}
+		for _, store := range stores(want.Formats) {
+			read(store, func() ([]entry, error) { return v.entries(ctx, store, want) })
+		}
+		if more && !want.Quick && v.listing(ctx).assumed {
+			read(StoreReferrers, func() ([]entry, error) {
+				l := v.client.askReferrers(ctx, v.subject)
+				return bundleEntries(l.entries), l.err
+			})
+		}
 	}
+}
+
+// unseen returns the entries that are not in seen, and puts them there.
+func unseen(entries []entry, seen map[string]bool) []entry {
+	return slices.DeleteFunc(entries, func(e entry) bool {
+		again := seen[e.key]
+		seen[e.key] = true
+		return again
+	})
 }
 
 // stores returns the stores in the order in which they are read: one request
@@ -66,11 +80,12 @@ type entry struct {
 
 // entries returns what a store lists that may be a signature, newest first,
 // and with an error what was read before.
-func (v *View) entries(ctx context.Context, store string, want envelope.Want) (out []entry, err error) {
+func (v *View) entries(ctx context.Context, store string, want envelope.Want) ([]entry, error) {
 	var list []descriptor
+	var err error
 	switch store {
 	case StoreSignatureTag:
-		return v.layers(ctx)
+		return v.layers(ctx, want)
 	case StoreReferrers:
 		l := v.listing(ctx)
 		list, err = l.entries, l.err
@@ -80,22 +95,39 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) (o
 		}
 		list, err = v.fallback(ctx)
 	}
+	return bundleEntries(list), err
+}
+
+func bundleEntries(list []descriptor) (out []entry) {
 	for _, d := range slices.Backward(list) {
 		if d.isBundle(envelope.SignaturePredicate) {
 			out = append(out, entry{descriptor: d, format: envelope.Bundle, key: d.Digest})
 		}
 	}
-	return out, err
+	slices.SortStableFunc(out, func(a, b entry) int { // a list has no order of its own
+		return strings.Compare(b.Annotations[createdName], a.Annotations[createdName])
+	})
+	return out
 }
 
-func (v *View) layers(ctx context.Context) (out []entry, err error) {
+// layers returns the signatures at the tag. A reader who is in a hurry is about
+// to write, and then merges what the tag lacks, so that counts as well.
+func (v *View) layers(ctx context.Context, want envelope.Want) (out []entry, err error) {
 	m, digest, err := v.signatures(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range slices.Backward(m.Layers) {
+	list := m.Layers
+	if want.Quick && v.behind(ctx) {
+		others, err := v.overwritten(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = append(others.layers, list...)
+	}
+	for _, d := range slices.Backward(list) {
 		sig := d.Annotations[simplesigning.SignatureAnnotation]
-		out = append(out, entry{descriptor: d, format: envelope.SimpleSigning, key: d.Digest + sig, manifest: digest, signature: sig})
+		out = append(out, entry{descriptor: d, format: envelope.SimpleSigning, key: fmt.Sprint(d.Digest, d.MediaType, d.Size, sig), manifest: digest, signature: sig})
 	}
 	return out, nil
 }

@@ -32,7 +32,7 @@ func hinted(text, key string) envelope.Attachment {
 func first(t *testing.T, server *registrytest.Server, s image.Subject, want envelope.Want) (string, int) {
 	t.Helper()
 	server.Requests()
-	for c, err := range newClient(1).Candidates(t.Context(), s, want) {
+	for c, err := range newClient(1).View(s).Candidates(t.Context(), s, want) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestHints(t *testing.T) {
 		}
 	}
 	all := 0
-	for _, err := range newClient(1).Candidates(t.Context(), s, envelope.Want{Keys: []string{"sha256:wanted"}}) {
+	for _, err := range newClient(1).View(s).Candidates(t.Context(), s, envelope.Want{Keys: []string{"sha256:wanted"}}) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -82,7 +82,7 @@ func TestHints(t *testing.T) {
 		t.Errorf("%d candidates, want all %d: a hint proves nothing", all, len(as))
 	}
 	quick := 0
-	for range newClient(1).Candidates(t.Context(), s, envelope.Want{Keys: []string{"sha256:wanted"}, Quick: true}) {
+	for range newClient(1).View(s).Candidates(t.Context(), s, envelope.Want{Keys: []string{"sha256:wanted"}, Quick: true}) {
 		quick++
 	}
 	if quick != 2 {
@@ -118,7 +118,7 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("first candidate %q", blob)
 	}
 	var limit, missing int
-	for _, err := range newClient(1).Candidates(t.Context(), s, envelope.Want{}) {
+	for _, err := range newClient(1).View(s).Candidates(t.Context(), s, envelope.Want{}) {
 		switch fault.CodeOf(err) {
 		case "limit_exceeded":
 			limit++
@@ -126,8 +126,8 @@ func TestCrowd(t *testing.T) {
 			missing++
 		}
 	}
-	if limit != 2 || missing != registry.MaxCandidates {
-		t.Errorf("%d limits, %d missing; want the limit of candidates and that of the list, and %d", limit, missing, registry.MaxCandidates)
+	if limit != 2 || missing != registry.MaxCandidates-1 {
+		t.Errorf("%d limits, %d missing; want the limit of candidates and that of the list, and %d", limit, missing, registry.MaxCandidates-1)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestAmbiguous(t *testing.T) {
 			return true
 		})
 		var got []string
-		for _, err := range newClient(1).Candidates(t.Context(), s, envelope.Want{}) {
+		for _, err := range newClient(1).View(s).Candidates(t.Context(), s, envelope.Want{}) {
 			got = append(got, fault.CodeOf(err))
 		}
 		if len(got) != 1 || got[0] != "signature_malformed" {

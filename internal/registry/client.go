@@ -17,6 +17,7 @@
 package registry
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"net/http"
 	"strings"
@@ -43,8 +44,8 @@ type Options struct {
 	Store    string // the repository of all attachments; "" means that of each image
 
 	// Settle is how long a writer waits, where the registry has no referrers
-	// API, before it looks whether another writer has replaced its tags. It has
-	// to be longer than two requests take; 0 looks at once and once.
+	// API, before it looks whether another writer has replaced its tags. A write
+	// has to take effect within half of it; 0 looks at once.
 	Settle time.Duration
 
 	UserAgent string
@@ -88,6 +89,9 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 	t.DisableCompression = true // limits count the bytes that came over the wire
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, maxInFlight
 	if roots != nil {
+		if t.TLSClientConfig == nil {
+			t.TLSClientConfig = &tls.Config{}
+		}
 		t.TLSClientConfig.RootCAs = roots
 	}
 	return t

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/signgate/signgate/internal/image"
@@ -31,10 +32,10 @@ func (c *Client) Settle(ctx context.Context) error {
 // Without it the guarantee holds among writers that wait for Settle, as long
 // as a write takes effect within half of it; see docs/registries.md.
 func (c *Client) Confirm(ctx context.Context, p *Placed) (*View, error) {
-	for i := range maxMerges {
+	for round := range maxMerges {
 		v := c.View(p.subject)
 		v.Read(ctx, p.formats...)
-		done, err := c.confirm(ctx, v, p, i)
+		done, err := c.confirm(ctx, v, p, round)
 		if err != nil {
 			return v, err
 		}
@@ -44,15 +45,15 @@ func (c *Client) Confirm(ctx context.Context, p *Placed) (*View, error) {
 			return v, nil
 		}
 	}
-	return nil, writeLost(p.subject, SignatureTag(p.subject.Digest))
+	return nil, c.writeLost(c.signatureLayers(p.subject, false))
 }
 
 // note adds the manifest at the signature tag to what was written.
 func (p *Placed) note(ctx context.Context, v *View) {
-	if len(p.layers.items) == 0 {
+	if !p.wrote {
 		return
 	}
-	if t, err := v.tag(ctx, p.layers.tag); err == nil && t.presence == Found {
+	if t, err := v.tag(ctx, SignatureTag(p.subject.Digest)); err == nil && t.presence == Found {
 		p.Written = append(p.Written, t.Digest)
 	}
 }
@@ -68,26 +69,22 @@ func (c *Client) confirm(ctx context.Context, v *View, p *Placed, round int) (do
 	return false, c.again(ctx, p, lost)
 }
 
-// maxRelist is how often manifests are pushed again that a registry with a
-// referrers API does not list.
+// maxRelist is how often manifests are pushed again, and asked for again, that
+// a registry with a referrers API does not list or lists and does not have.
 const maxRelist = 4
 
 // confirmListed is confirm with the referrers API.
 func (c *Client) confirmListed(ctx context.Context, v *View, p *Placed, round int) (done bool, err error) {
-	done = true
-	if len(p.layers.items) > 0 {
-		done, err = c.mergeVersions(ctx, v, p.layers)
-	}
+	merged, absent, err := c.mergeVersions(ctx, v, p)
 	if err != nil {
 		return false, err
 	}
 	unlisted := v.unlisted(ctx, p)
+	lagging := len(unlisted) > 0 || absent
 	switch {
-	case len(unlisted) > 0 && round < maxRelist:
-		done = false
-	case done:
+	case !merged && (!lagging || round >= maxRelist):
 		return true, nil
-	case round == 0:
+	case merged && round == 0:
 		return false, nil
 	}
 	wait := 50*time.Millisecond<<min(round, maxRelist) + rand.N(100*time.Millisecond)
@@ -97,12 +94,29 @@ func (c *Client) confirmListed(ctx context.Context, v *View, p *Placed, round in
 	return false, c.relist(ctx, p.subject, unlisted)
 }
 
+// mergeVersions writes what listed versions have and the tag has not, and
+// reports whether there was anything, and whether a listed version is absent.
+func (c *Client) mergeVersions(ctx context.Context, v *View, p *Placed) (wrote, absent bool, err error) {
+	if p.layers.tag == "" {
+		return false, false, nil
+	}
+	others, err := v.overwritten(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	l := p.layers
+	l.items = append(slices.Clone(l.items), others.layers...)
+	wrote, err = c.placeLayers(ctx, v, p, l, nil, others.from)
+	p.wrote = p.wrote || wrote
+	return wrote, others.absent, err
+}
+
 // unlisted returns the manifests of this run, and the version at the signature
 // tag, that the referrers API does not list. Some registries take a moment,
 // and some lose one of two referrers that are pushed at the same time.
 func (v *View) unlisted(ctx context.Context, p *Placed) map[string][]byte {
 	out := maps.Clone(p.bundles)
-	if len(p.layers.items) > 0 {
+	if p.layers.tag != "" {
 		if t, err := v.tag(ctx, p.layers.tag); err == nil && t.presence == Found && t.MediaType == image.OCIManifest {
 			out[t.Digest] = t.Body
 		}
@@ -116,7 +130,7 @@ func (v *View) unlisted(ctx context.Context, p *Placed) map[string][]byte {
 // relist pushes manifests again, by their digests.
 func (c *Client) relist(ctx context.Context, s image.Subject, manifests map[string][]byte) error {
 	for digest, body := range manifests {
-		if _, err := c.putManifest(ctx, c.store(s), digest, image.OCIManifest, body); err != nil {
+		if err := c.putManifest(ctx, c.store(s), digest, image.OCIManifest, body); err != nil {
 			return err
 		}
 	}
@@ -133,7 +147,7 @@ func (c *Client) lost(ctx context.Context, v *View, lists ...merged) (out []merg
 		if err != nil {
 			return nil, err
 		}
-		_, missing, err := l.extend(v.subject, t)
+		_, missing, err := l.extend(t)
 		if err != nil {
 			return nil, err
 		}
@@ -152,16 +166,12 @@ func (c *Client) again(ctx context.Context, p *Placed, lists []merged) error {
 	}
 	v := c.View(p.subject)
 	for _, l := range lists {
-		_, err := c.place(ctx, v, l, func(m members, old tagged) error {
-			if l.name != "layers" {
-				return nil
-			}
-			config, err := completeLayers(m, p.subject, old, false, nil)
-			if err != nil {
-				return err
-			}
-			return c.putBlobs(ctx, c.store(p.subject), config)
-		})
+		var err error
+		if l.name == "layers" {
+			_, err = c.placeLayers(ctx, v, p, l, nil, nil)
+		} else {
+			_, _, err = c.place(ctx, v, l, nil)
+		}
 		if err != nil {
 			return err
 		}

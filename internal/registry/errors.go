@@ -35,6 +35,9 @@ func (c *Client) fail(r request, err error) error {
 		return fault.Undecidedf("registry_realm", "give the token server a host name with HTTPS in the registry's configuration",
 			"the registry of %s sends its logins to an address that is not trusted with them: %w", r.repository, err)
 	}
+	if strings.Contains(err.Error(), "no token in bearer response") { // the rest is what the token server said
+		return fault.Undecidedf("registry_error", "tell the operator of its token server", "the token server of %s answered without a token", r.repository)
+	}
 	return fault.Transientf("registry_unreachable", "check the host name, the network and the proxy settings, then run again",
 		"the registry of %s cannot be reached: %w", r.repository, err)
 }

@@ -129,7 +129,7 @@ func (v *View) bundle(ctx context.Context, item *fetched) {
 		item.err = envelope.Malformed(item.candidate, "%w", err)
 		return
 	}
-	body, presence, err := v.client.byDigest(ctx, v.client.store(v.subject), d.Digest)
+	body, presence, err := v.client.byDigest(ctx, v.client.store(v.subject), d.Digest, maxReferrer)
 	if err == nil && presence == Absent {
 		err = fault.Undecidedf("referrer_missing", "run again; if it stays, sign the image again and keep clean-up rules away from signatures", "%s lists the referrer %s, which the registry does not have", v.subject, d.Digest)
 	}

@@ -79,7 +79,7 @@ func subjectOf(s image.Subject) *descriptor {
 
 // referrer returns the manifest of a bundle, and its descriptor for an index.
 func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor, []byte, error) {
-	annotations := map[string]string{createdName: now.UTC().Format(time.RFC3339)}
+	annotations := map[string]string{createdName: now.UTC().Format("2006-01-02T15:04:05.000Z07:00")}
 	for k, v := range a.Annotations {
 		annotations[k] = v
 	}

@@ -22,10 +22,10 @@ func FuzzMerge(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	s := fuzzSubject()
-	l := fallbackIndex(s, describe(image.OCIManifest, []byte("ours")))
+	l := New(Options{}).fallbackIndex(s, describe(image.OCIManifest, []byte("ours")))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		old := tagged{Manifest: Manifest{image.DigestOf(body), image.OCIIndex, body}, presence: Found}
-		m, added, err := l.extend(s, old)
+		m, added, err := l.extend(old)
 		if err != nil || !added {
 			return
 		}
@@ -55,17 +55,25 @@ func FuzzMerge(f *testing.F) {
 
 // FuzzLists: no answer of a registry makes the parsers do more than refuse.
 func FuzzLists(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"x"},"layers":[],"annotations":null}`), "")
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[]}`), `</v2/app/referrers/x?n=1>; rel="next"`)
 	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"sha256:1"},"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"}],"subject":{"digest":"sha256:2"}}`), "<>")
 	s := fuzzSubject()
 	f.Fuzz(func(t *testing.T, body []byte, link string) {
-		list, err := parseIndex(s, "x", image.OCIIndex, body)
+		list, err := parseIndex(s.Repository, "x", image.OCIIndex, body)
 		if err != nil && list != nil {
 			t.Errorf("%q: entries beside %v", body, err)
 		}
-		for _, d := range signatureLayers(s, Manifest{image.DigestOf(body), image.OCIManifest, body}) {
+		for _, d := range New(Options{}).View(s).layersOf(Manifest{image.DigestOf(body), image.OCIManifest, body}) {
 			if raw, err := d.raw(); err != nil || !bytes.Contains(body, raw) {
 				t.Errorf("%q: the layer %q is not in it, %v", body, raw, err)
+			}
+		}
+		layers := New(Options{}).signatureLayers(s, true, describe("application/x", []byte("ours")))
+		old := tagged{Manifest: Manifest{image.DigestOf(body), image.OCIManifest, body}, presence: Found}
+		if m, changed, err := layers.extend(old); err == nil && changed {
+			if _, err := completeLayers(m, s, old, true, nil); err == nil && m["subject"] == nil {
+				t.Errorf("%q became no referrer", body)
 			}
 		}
 		_ = nextLink.FindStringSubmatch(link)

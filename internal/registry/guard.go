@@ -25,6 +25,10 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fault.Undecidedf("registry_insecure", "add "+r.URL.Host+" to insecure-registries if that is intended",
 			"%s does not answer over HTTPS, and plain HTTP is spoken only to loopback hosts", r.URL.Host)
 	}
+	if strayed(r) {
+		return nil, fault.Undecidedf("registry_realm", "tell the registry's operator",
+			"the token server %s redirects logins to %s, which does not get them", r.Response.Request.URL.Host, r.URL.Host)
+	}
 	if r.GetBody != nil { // a request that is sent again after a challenge has no body left
 		body, err := r.GetBody()
 		if err != nil {
@@ -40,8 +44,15 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// counted counts the bytes of one answer: all against the run, and those that
-// the registry library reads by itself against maxAside.
+// strayed reports whether a login follows a redirect to another host: the form
+// has the secret in it, where a header would have been left behind.
+func strayed(r *http.Request) bool {
+	return r.Response != nil && r.Response.Request.URL.Host != r.URL.Host &&
+		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// counted counts the bytes of one answer, against its own bound and that of
+// the run.
 type counted struct {
 	io.ReadCloser
 	guard *guard

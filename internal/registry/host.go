@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -37,6 +39,8 @@ type session struct {
 	scheme string
 	client *http.Client
 	mount  string // a repository of the same host that blobs may be mounted from; "" for none
+	key    sessionKey
+	opened time.Time
 }
 
 type sessionKey struct {
@@ -48,17 +52,50 @@ type sessionKey struct {
 // ping for each host.
 func (c *Client) open(ctx context.Context, repository string, push bool) (*session, error) {
 	push = push || c.opts.Push && (c.opts.Store == "" || c.opts.Store == repository)
-	return c.session.Do(ctx, sessionKey{repository, push}, func(ctx context.Context) (*session, error) {
-		return c.login(ctx, repository, push)
+	key := sessionKey{repository, push}
+	return c.session.Do(ctx, key, func(ctx context.Context) (s *session, err error) {
+		err = c.opts.Retry.Do(ctx, "logging in to "+repository, func(ctx context.Context) error {
+			s, err = c.login(ctx, key)
+			return err
+		})
+		return s, lasting(err)
 	})
 }
 
-func (c *Client) login(ctx context.Context, repository string, push bool) (*session, error) {
-	repo, err := c.repository(repository)
+// lasting makes an error one that lasts: whoever waits for a login need not
+// repeat what was repeated already.
+func lasting(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || !f.Transient {
+		return err
+	}
+	again := *f
+	again.Transient = false
+	return &again
+}
+
+// minSession is how long a token is good for at least: one that is refused
+// sooner has not expired.
+const minSession = 30 * time.Second
+
+// expire forgets a session whose token the registry takes no more, and reports
+// whether a new one is worth a try.
+func (c *Client) expire(s *session) bool {
+	if time.Since(s.opened) < minSession {
+		return false
+	}
+	if now, ok := c.session.Get(s.key); ok && now == s {
+		c.session.Forget(s.key)
+	}
+	return true
+}
+
+func (c *Client) login(ctx context.Context, key sessionKey) (*session, error) {
+	repo, err := c.repository(key.repository)
 	if err != nil {
 		return nil, err
 	}
-	h, what := c.host(repository), request{repository: repository, push: push, method: http.MethodGet, path: "the API root or the token"}
+	h, what := c.host(key.repository), request{repository: key.repository, push: key.push, method: http.MethodGet, path: "the API root or the token"}
 	challenge, err := h.challenge.Do(ctx, struct{}{}, func(ctx context.Context) (*transport.Challenge, error) {
 		p, err := transport.Ping(ctx, repo.Registry, c.base)
 		if err != nil {
@@ -73,11 +110,11 @@ func (c *Client) login(ctx context.Context, repository string, push bool) (*sess
 	if err != nil {
 		return nil, err
 	}
-	s := &session{repo: repo, scheme: "https", client: &http.Client{}}
+	s := &session{repo: repo, scheme: "https", client: &http.Client{}, key: key, opened: time.Now()}
 	if challenge.Insecure {
 		s.scheme = "http"
 	}
-	if s.client.Transport, err = c.token(ctx, s, h, auth, challenge, push); err != nil {
+	if s.client.Transport, err = c.token(ctx, s, h, auth, challenge); err != nil {
 		return nil, c.fail(what, err)
 	}
 	return s, nil
@@ -85,9 +122,9 @@ func (c *Client) login(ctx context.Context, repository string, push bool) (*sess
 
 // token returns the transport that carries the credentials, after it has
 // bought a token where the registry wants one.
-func (c *Client) token(ctx context.Context, s *session, h *host, auth authn.Authenticator, challenge *transport.Challenge, push bool) (http.RoundTripper, error) {
+func (c *Client) token(ctx context.Context, s *session, h *host, auth authn.Authenticator, challenge *transport.Challenge) (http.RoundTripper, error) {
 	scope := s.repo.Scope(transport.PullScope)
-	if push {
+	if s.key.push {
 		scope, s.mount = s.repo.Scope(transport.PushScope), h.mountFrom(s.repo)
 	}
 	token := &transport.Token{}

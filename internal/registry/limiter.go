@@ -72,7 +72,9 @@ const maxPause = 30 * time.Second
 func (l *limiter) slow(pause time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.bound = max(l.bound/2, 1)
+	if time.Now().After(l.until) { // one burst counts once
+		l.bound = max(l.bound/2, 1)
+	}
 	if pause <= 0 {
 		pause = rand.N(500 * time.Millisecond)
 	}

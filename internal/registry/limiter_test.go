@@ -55,8 +55,8 @@ func TestLimiterSlow(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("waited %s, want 2s", took)
 		}
-		if l.bound != maxInFlight/4 {
-			t.Errorf("bound %v, want %v", l.bound, maxInFlight/4)
+		if l.bound != maxInFlight/2 {
+			t.Errorf("bound %v, want %v: one burst counts once", l.bound, maxInFlight/2)
 		}
 		for range maxInFlight * maxInFlight {
 			l.busy++

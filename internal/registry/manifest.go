@@ -15,7 +15,7 @@ import (
 const (
 	MaxManifest = 4 << 20
 	MaxBlob     = bundle.MaxBundle
-	maxReferrer = 1 << 20 // a manifest that a list names
+	maxReferrer = 1 << 20 // the manifest of a bundle
 )
 
 // Manifest is a manifest as the registry holds it.
@@ -80,11 +80,11 @@ func (c *Client) Resolve(ctx context.Context, repository, tag string) (string, P
 
 // byDigest returns the bytes of a manifest that a list names, and asks the
 // registry only when this run has not seen them.
-func (c *Client) byDigest(ctx context.Context, repository, digest string) ([]byte, Presence, error) {
+func (c *Client) byDigest(ctx context.Context, repository, digest string, limit int64) ([]byte, Presence, error) {
 	if body, ok := c.content.get(digest); ok {
 		return body, Found, nil
 	}
-	m, p, err := c.manifest(ctx, repository, digest, maxReferrer)
+	m, p, err := c.manifest(ctx, repository, digest, limit)
 	if p == Found {
 		c.content.put(m.Body)
 	}
@@ -128,14 +128,18 @@ func checkBlob(repository string, d descriptor, body []byte) error {
 	return mismatch(repository, d.Digest, got)
 }
 
-// putManifest writes a manifest under a tag or its digest.
-func (c *Client) putManifest(ctx context.Context, repository, reference, mediaType string, body []byte) (answer, error) {
-	a, err := c.do(ctx, request{
-		repository: repository, push: true, method: http.MethodPut, path: "manifests/" + reference,
-		header: map[string]string{"Content-Type": mediaType}, body: body, limit: 1 << 20, accept: []int{200, 201, 202},
-	})
+// putManifest writes a manifest under its digest.
+func (c *Client) putManifest(ctx context.Context, repository, digest, mediaType string, body []byte) error {
+	_, err := c.do(ctx, manifestPut(repository, digest, mediaType, body))
 	if err == nil {
 		c.content.put(body)
 	}
-	return a, err
+	return err
+}
+
+func manifestPut(repository, reference, mediaType string, body []byte) request {
+	return request{
+		repository: repository, push: true, method: http.MethodPut, path: "manifests/" + reference,
+		header: map[string]string{"Content-Type": mediaType}, body: body, limit: 1 << 20, accept: []int{200, 201, 202},
+	}
 }

@@ -1,37 +1,51 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
 
-// merged is a list in a manifest that several writers add to.
+// merged is a list in the manifest at a tag, which several writers add to.
 type merged struct {
-	tag       string
-	mediaType string // of a new manifest
-	name      string // of the list
-	items     []descriptor
+	repository string
+	tag        string
+	subject    image.Subject
+	mediaType  string // of a new manifest
+	name       string // of the list
+	items      []descriptor
+	referrer   bool // the manifest has to be a referrer of the subject
+}
+
+func (c *Client) fallbackIndex(s image.Subject, items ...descriptor) merged {
+	return merged{repository: c.store(s), tag: FallbackTag(s.Digest), subject: s, mediaType: image.OCIIndex, name: "manifests", items: items}
+}
+
+func (c *Client) signatureLayers(s image.Subject, referrer bool, items ...descriptor) merged {
+	return merged{repository: c.store(s), tag: SignatureTag(s.Digest), subject: s, mediaType: image.OCIManifest, name: "layers", items: items, referrer: referrer}
 }
 
 // extend returns what is at the list's tag with the items of the list that
-// were missing, and reports whether there were any. What is there stays as it
-// is.
-func (l merged) extend(s image.Subject, t tagged) (m members, added bool, err error) {
-	if m, err = l.open(s, t); err != nil {
+// were missing, and reports whether it has to be written. What is there stays
+// as it is.
+func (l merged) extend(t tagged) (m members, changed bool, err error) {
+	if m, err = l.open(t); err != nil {
 		return nil, false, err
 	}
-	if added, err = l.add(m); err != nil {
-		return nil, false, malformed(s.Repository, l.tag, err)
+	if changed, err = l.add(m); err != nil {
+		return nil, false, malformed(l.repository, l.tag, err)
 	}
-	return m, added, nil
+	if n := len(m.listed(l.name)); changed && l.name == "layers" && n > maxLayers {
+		return nil, false, fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s would get %d signatures at its %s, and readers stop at %d", l.subject, n, StoreSignatureTag, maxLayers)
+	}
+	plain := l.referrer && t.presence == Found && t.MediaType == image.OCIManifest && m["subject"] == nil
+	return m, changed || plain, nil
 }
 
 func (l merged) add(m members) (added bool, err error) {
@@ -53,60 +67,38 @@ func (l merged) add(m members) (added bool, err error) {
 		}
 		list, have, added = append(list, raw), append(have, d), true
 	}
-	if !added {
-		return false, nil
+	if added {
+		m.setList(l.name, list)
 	}
-	m.setList(l.name, list)
-	return true, nil
+	return added, nil
 }
 
-// same compares content and annotations: two keys may sign one payload.
+// same compares what it is, content and annotations: two keys may sign one
+// payload.
 func (d descriptor) same(o descriptor) bool {
-	return d.Digest == o.Digest && maps.Equal(d.Annotations, o.Annotations)
+	return d.Digest == o.Digest && d.MediaType == o.MediaType && d.Size == o.Size && maps.Equal(d.Annotations, o.Annotations)
 }
 
 // open returns the members of what is at the list's tag, or of a new manifest
 // where the registry says that there is none.
-func (l merged) open(s image.Subject, t tagged) (members, error) {
+func (l merged) open(t tagged) (members, error) {
 	if t.presence == Absent {
 		return members{"schemaVersion": jsontext.Value("2"), "mediaType": jsontext.Value(`"` + l.mediaType + `"`)}, nil
 	}
-	err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: t.Digest, MediaType: t.MediaType}, t.Body)
+	err := image.CheckManifest(image.Subject{Repository: l.repository, Digest: t.Digest, MediaType: t.MediaType}, t.Body)
 	switch {
 	case err != nil:
 	case image.IsIndex(t.MediaType) != image.IsIndex(l.mediaType):
 		err = fmt.Errorf("its media type is %s, not %s", t.MediaType, l.mediaType)
-	case t.Digest == s.Digest:
+	case t.Digest == l.subject.Digest:
 		err = errors.New("it is the image itself")
 	}
 	if err != nil {
-		return nil, malformed(s.Repository, l.tag, err)
+		return nil, malformed(l.repository, l.tag, err)
 	}
 	m, err := parseMembers(t.Body)
 	if err != nil {
-		return nil, malformed(s.Repository, l.tag, err)
+		return nil, malformed(l.repository, l.tag, err)
 	}
 	return m, nil
 }
-
-// write puts m under the list's tag.
-func (c *Client) write(ctx context.Context, s image.Subject, l merged, old tagged, m members) error {
-	mediaType := l.mediaType
-	if old.presence == Found {
-		mediaType = old.MediaType
-	}
-	a, err := c.putManifest(ctx, c.store(s), l.tag, mediaType, m.bytes())
-	if err != nil && old.presence == Found && immutable(a.status) {
-		return tagImmutable(c.store(s), l.tag, a)
-	}
-	if err == nil && l.risky(m) {
-		c.mu.Lock()
-		c.lastSlow = time.Now()
-		c.mu.Unlock()
-	}
-	return err
-}
-
-// risky reports whether a writer that does not see m may replace it without
-// leaving a trace.
-func (l merged) risky(m members) bool { return m["subject"] == nil }

@@ -29,12 +29,15 @@ const (
 const (
 	maxPages   = 20 // pages of the referrers API
 	maxEntries = 5000
+	maxList    = 8 << 20 // bytes of all pages
 )
 
 // listing is what one list has. With an error it holds what was read before.
 type listing struct {
 	support support
+	assumed bool // nobody asked about this subject, because the host said no for another
 	entries []descriptor
+	size    int // bytes
 	err     error
 }
 
@@ -57,7 +60,7 @@ func (c *Client) listReferrers(ctx context.Context, s image.Subject) listing {
 	case err != nil:
 		return listing{err: err}
 	case known == unsupported:
-		return listing{support: unsupported}
+		return listing{support: unsupported, assumed: true}
 	}
 	return c.askReferrers(ctx, s)
 }
@@ -77,7 +80,7 @@ func (c *Client) askReferrers(ctx context.Context, s image.Subject) (l listing) 
 			return listing{support: refusal(a)}
 		}
 		if err == nil {
-			err = l.add(s, path, a)
+			err = c.add(&l, s, path, a)
 		}
 		if err == nil {
 			path, err = c.next(ctx, s, a.header.Get("Link"))
@@ -99,14 +102,17 @@ func refusal(a answer) support {
 }
 
 // add adds a page.
-func (l *listing) add(s image.Subject, path string, a answer) error {
+func (c *Client) add(l *listing, s image.Subject, path string, a answer) error {
 	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if a.status != 200 || mediaType != image.OCIIndex {
 		return fault.Undecidedf("registry_error", "run again later; if it stays, tell the registry's operator",
-			"the registry of %s answered its referrers API with %d and the content type %q", s.Repository, a.status, mediaType)
+			"the registry of %s answered its referrers API with %d and the content type %q", c.store(s), a.status, mediaType)
 	}
 	l.support = supported
-	page, err := parseIndex(s, path, mediaType, a.body)
+	if l.size += len(a.body); l.size > maxList {
+		return fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "the list of referrers of %s is larger than %d bytes", s, maxList)
+	}
+	page, err := parseIndex(c.store(s), path, mediaType, a.body)
 	l.entries = append(l.entries, page...)
 	if err == nil && len(l.entries) > maxEntries {
 		l.entries = l.entries[:maxEntries]
@@ -115,13 +121,13 @@ func (l *listing) add(s image.Subject, path string, a answer) error {
 	return err
 }
 
-// parseIndex returns the entries of an index that lists referrers of s.
-func parseIndex(s image.Subject, what, mediaType string, body []byte) ([]descriptor, error) {
+// parseIndex returns the entries of an index that lists referrers.
+func parseIndex(repository, what, mediaType string, body []byte) ([]descriptor, error) {
 	if mediaType != image.OCIIndex {
-		return nil, malformed(s.Repository, what, fmt.Errorf("its media type is %q", mediaType))
+		return nil, malformed(repository, what, fmt.Errorf("its media type is %q", mediaType))
 	}
 	if image.Crowded(body) {
-		return nil, fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "the list of referrers of %s has more values than are read", s)
+		return nil, fault.Undecidedf("limit_exceeded", "delete referrers that are not needed", "the list of referrers at %s:%s has more values than are read", repository, what)
 	}
 	var index struct {
 		MediaType string       `json:"mediaType"`
@@ -130,10 +136,10 @@ func parseIndex(s image.Subject, what, mediaType string, body []byte) ([]descrip
 		Layers    []descriptor `json:"layers"`
 	}
 	if err := json.Unmarshal(body, &index); err != nil {
-		return nil, malformed(s.Repository, what, err)
+		return nil, malformed(repository, what, err)
 	}
 	if index.Config != nil || index.Layers != nil || index.MediaType != "" && index.MediaType != mediaType {
-		return nil, malformed(s.Repository, what, errors.New("it is called an index and is not one alone"))
+		return nil, malformed(repository, what, errors.New("it is called an index and is not one alone"))
 	}
 	return index.Manifests, nil
 }
@@ -154,7 +160,7 @@ func (c *Client) next(ctx context.Context, s image.Subject, link string) (string
 	base := session.url("/v2/" + session.repo.RepositoryStr() + "/referrers/")
 	u, err := base.Parse(m[1])
 	if err != nil || (url.URL{Scheme: u.Scheme, Host: u.Host}) != (url.URL{Scheme: base.Scheme, Host: base.Host}) {
-		return "", fault.Undecidedf("registry_error", "", "the registry of %s names a next page on another host", s.Repository)
+		return "", fault.Undecidedf("registry_error", "tell the registry's operator", "the registry of %s names a next page on another host", c.store(s))
 	}
 	return u.String(), nil
 }

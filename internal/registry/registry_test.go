@@ -70,7 +70,7 @@ func attach(ctx context.Context, c *registry.Client, s image.Subject, as []envel
 // list returns the blobs of all candidates, and fails on any error.
 func list(t *testing.T, c *registry.Client, s image.Subject) []string {
 	var out []string
-	for candidate, err := range c.Candidates(t.Context(), s, envelope.Want{}) {
+	for candidate, err := range c.View(s).Candidates(t.Context(), s, envelope.Want{}) {
 		if err != nil {
 			t.Fatalf("Candidates: %v", err)
 		}
@@ -420,7 +420,7 @@ func TestHostileDigests(t *testing.T) {
 	put(t, s, registry.SignatureTag(s.Digest), image.OCIManifest, bad)
 	server.Requests()
 	good, malformed := 0, 0
-	for _, err := range c.Candidates(t.Context(), s, envelope.Want{}) {
+	for _, err := range c.View(s).Candidates(t.Context(), s, envelope.Want{}) {
 		switch {
 		case err == nil:
 			good++
@@ -471,7 +471,7 @@ func BenchmarkAttachAndList(b *testing.B) {
 		if _, err := attach(b.Context(), c, s, attachments("x")); err != nil {
 			b.Fatal(err)
 		}
-		for _, err := range c.Candidates(b.Context(), s, envelope.Want{}) {
+		for _, err := range c.View(s).Candidates(b.Context(), s, envelope.Want{}) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/retry"
 )
 
 // request is one call to a repository.
@@ -38,18 +39,23 @@ type answer struct {
 
 // do makes the request, repeating it while the failure is transient.
 func (c *Client) do(ctx context.Context, r request) (a answer, err error) {
-	err = c.repeat(ctx, r.repository, r.method+" "+r.repository, func(ctx context.Context) error {
+	err = c.repeat(ctx, c.opts.Retry, r.repository, r.push, r.method+" "+r.repository, func(ctx context.Context) error {
 		a, err = c.once(ctx, r)
 		return err
 	})
 	return a, err
 }
 
-// repeat calls f, in its turn at the repository's host, until it succeeds or
-// fails for good.
-func (c *Client) repeat(ctx context.Context, repository, what string, f func(context.Context) error) error {
-	l, policy := c.host(repository).limiter, c.opts.Retry
-	policy.Before = l.acquire
+// repeat calls f, logged in and in its turn at the repository's host, until it
+// succeeds or fails for good.
+func (c *Client) repeat(ctx context.Context, policy retry.Policy, repository string, push bool, what string, f func(context.Context) error) error {
+	l := c.host(repository).limiter
+	policy.Before = func(ctx context.Context) error {
+		if _, err := c.open(ctx, repository, push); err != nil {
+			return err
+		}
+		return l.acquire(ctx)
+	}
 	return policy.Do(ctx, what, func(ctx context.Context) error {
 		defer l.release()
 		err := f(ctx)
@@ -78,6 +84,9 @@ func (c *Client) once(ctx context.Context, r request) (answer, error) {
 	body, err := r.read(resp)
 	if err != nil {
 		return answer{}, c.fail(r, err)
+	}
+	if resp.StatusCode == http.StatusUnauthorized && c.expire(s) {
+		return answer{}, fault.Transientf("registry_denied", "run again", "the registry of %s does not take its own token any more", r.repository)
 	}
 	if !slices.Contains(r.accept, resp.StatusCode) {
 		return answer{resp.StatusCode, resp.Header, body}, after(c.status(r, resp.StatusCode, body), resp)
@@ -110,7 +119,7 @@ func (r request) build(ctx context.Context, s *session) (*http.Request, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, u, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, fault.Undecidedf("registry_error", "", "the registry of %s answered with an address that cannot be used", r.repository)
+		return nil, fault.Undecidedf("registry_error", "tell the registry's operator", "the registry of %s answered with an address that cannot be used", r.repository)
 	}
 	for k, v := range r.header {
 		req.Header.Set(k, v)

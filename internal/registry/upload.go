@@ -14,7 +14,7 @@ import (
 func (c *Client) putBlob(ctx context.Context, repository string, blob []byte) error {
 	digest := image.DigestOf(blob)
 	_, err := c.uploads.Do(ctx, repository+digest, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.repeat(ctx, repository, "uploading to "+repository, func(ctx context.Context) error {
+		return struct{}{}, c.repeat(ctx, c.opts.Retry, repository, true, "uploading to "+repository, func(ctx context.Context) error {
 			return c.upload(ctx, repository, digest, blob)
 		})
 	})
@@ -78,7 +78,7 @@ func (c *Client) finish(ctx context.Context, repository, location, digest string
 	}
 	u, err := s.url("/").Parse(location)
 	if err != nil || location == "" {
-		return fault.Undecidedf("registry_error", "", "the registry of %s answered an upload without a usable Location", repository)
+		return fault.Undecidedf("registry_error", "tell the registry's operator", "the registry of %s answered an upload without a usable Location", repository)
 	}
 	q := u.Query()
 	q.Set("digest", digest)

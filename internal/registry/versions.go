@@ -7,8 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
@@ -28,16 +28,17 @@ func (m members) setVersion(s image.Subject, old tagged, merges []string) error 
 	if err := m.set("subject", subjectOf(s)); err != nil {
 		return err
 	}
-	if m["artifactType"] == nil {
-		if err := m.set("artifactType", signaturesType); err != nil {
-			return err
-		}
+	if err := m.set("artifactType", signaturesType); err != nil {
+		return err
 	}
-	annotations := map[string]jsontext.Value{}
+	var annotations map[string]jsontext.Value
 	if m["annotations"] != nil {
 		if err := json.Unmarshal(m["annotations"], &annotations); err != nil {
 			return err
 		}
+	}
+	if annotations == nil {
+		annotations = map[string]jsontext.Value{}
 	}
 	replaced := slices.Clone(merges)
 	if old.presence == Found {
@@ -59,8 +60,10 @@ func (m members) setVersion(s image.Subject, old tagged, merges []string) error 
 }
 
 // isVersion reports whether a referrer may be a version of the signature tag.
+// Registries that do not know a referrer's artifact type leave it out or
+// repeat the type of its config.
 func (d descriptor) isVersion() bool {
-	return d.MediaType == image.OCIManifest && (d.ArtifactType == signaturesType || d.ArtifactType == configMediaType)
+	return d.MediaType == image.OCIManifest && slices.Contains([]string{signaturesType, configMediaType, ""}, d.ArtifactType)
 }
 
 // heads returns the listed versions that neither are at the tag nor in the
@@ -74,10 +77,11 @@ func (v *View) heads(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	parents := map[string]string{tip: m.Annotations[replacesName]}
+	parents := map[string]string{}
 	for _, d := range l.entries {
 		parents[d.Digest] = d.Annotations[replacesName]
 	}
+	parents[tip] = m.Annotations[replacesName]
 	held := map[string]bool{tip: true}
 	for queue := []string{tip}; len(queue) > 0; queue = queue[1:] {
 		for parent := range strings.SplitSeq(parents[queue[0]], ",") {
@@ -97,29 +101,62 @@ func (v *View) heads(ctx context.Context) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-// versions reads layers of versions, byte for byte. A version that is not
-// there any more, or is none, has none.
-func (v *View) versions(ctx context.Context, digests []string) (items []descriptor, err error) {
-	if len(digests) > MaxCandidates {
-		digests = digests[len(digests)-MaxCandidates:]
+// behind reports whether the tag lacks versions, as far as its lists are known
+// already.
+func (v *View) behind(ctx context.Context) bool {
+	_, tagged := v.tags.Get(SignatureTag(v.subject.Digest))
+	l, listed := v.referrers.Get(struct{}{})
+	if !tagged || !listed || l.support != supported {
+		return false
 	}
-	for _, digest := range digests {
-		body, presence, err := v.client.byDigest(ctx, v.client.store(v.subject), digest)
-		if err != nil {
-			return nil, err
-		}
-		if presence == Absent {
-			continue
-		}
-		items = append(items, signatureLayers(v.subject, Manifest{digest, image.OCIManifest, body})...)
-	}
-	return items, nil
+	heads, err := v.heads(ctx)
+	return err == nil && len(heads) > 0
 }
 
-// signatureLayers returns the signatures in a version of the tag of s.
-func signatureLayers(s image.Subject, raw Manifest) (items []descriptor) {
-	m, err := parseSignatures(s, raw.Digest, raw)
-	if err != nil || m.Subject == nil || m.Subject.Digest != s.Digest {
+// overwritten is what listed versions have that the tag lacks.
+type overwritten struct {
+	layers []descriptor // byte for byte
+	from   []string     // the versions that were read
+	absent bool         // a version is listed and not there, or not yet
+}
+
+// overwritten reads the versions that the tag lacks.
+func (v *View) overwritten(ctx context.Context) (out overwritten, err error) {
+	heads, err := v.heads(ctx)
+	if err != nil {
+		return out, err
+	}
+	versions := make([]tagged, len(heads))
+	var g errgroup.Group
+	g.SetLimit(maxInFlight / 4)
+	for i, digest := range heads {
+		g.Go(func() (err error) {
+			versions[i].Digest, versions[i].MediaType = digest, image.OCIManifest
+			versions[i].Body, versions[i].presence, err = v.client.byDigest(ctx, v.client.store(v.subject), digest, MaxManifest)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return out, err
+	}
+	for _, t := range versions {
+		if t.presence == Absent {
+			out.absent = true
+			continue
+		}
+		out.from = append(out.from, t.Digest)
+		out.layers = append(out.layers, v.layersOf(t.Manifest)...)
+		if len(out.layers) > maxLayers {
+			return out, fault.Undecidedf("limit_exceeded", "delete versions of its signature tag that are not needed", "the versions of the signature tag of %s have more than %d signatures", v.subject, maxLayers)
+		}
+	}
+	return out, nil
+}
+
+// layersOf returns the layers of a version, and none of what is no version.
+func (v *View) layersOf(raw Manifest) (items []descriptor) {
+	m, err := parseSignatures(v.client.store(v.subject), raw.Digest, raw)
+	if err != nil || m.Subject == nil || m.Subject.Digest != v.subject.Digest {
 		return nil
 	}
 	all, err := parseMembers(raw.Body)
@@ -127,44 +164,12 @@ func signatureLayers(s image.Subject, raw Manifest) (items []descriptor) {
 		return nil
 	}
 	list, err := all.list("layers")
+	if err != nil {
+		return nil
+	}
 	for i, d := range m.Layers {
-		if err == nil && d.MediaType == simplesigning.MediaType {
-			d.verbatim = list[i]
-			items = append(items, d)
-		}
+		d.verbatim = list[i]
+		items = append(items, d)
 	}
 	return items
-}
-
-// mergeVersions writes what listed versions have and the tag has not, and
-// reports whether that was nothing.
-func (c *Client) mergeVersions(ctx context.Context, v *View, l merged) (done bool, err error) {
-	heads, err := v.heads(ctx)
-	if err != nil {
-		return false, err
-	}
-	others, err := v.versions(ctx, heads)
-	if err != nil {
-		return false, err
-	}
-	l.items = append(slices.Clone(l.items), others...)
-	old, err := v.tag(ctx, l.tag)
-	if err != nil {
-		return false, err
-	}
-	m, added, err := l.extend(v.subject, old)
-	if err != nil || !added {
-		return !added, err
-	}
-	if n, err := m.descriptors(l.name); err != nil || len(n) > maxLayers {
-		return false, fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s would get %d signatures at its %s, and readers stop at %d", v.subject, len(n), StoreSignatureTag, maxLayers)
-	}
-	config, err := completeLayers(m, v.subject, old, true, heads)
-	if err != nil {
-		return false, err
-	}
-	if err := c.putBlobs(ctx, c.store(v.subject), config); err != nil {
-		return false, err
-	}
-	return false, c.write(ctx, v.subject, l, old, m)
 }

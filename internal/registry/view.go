@@ -43,19 +43,17 @@ type View struct {
 // View returns a view in which nothing is read yet.
 func (c *Client) View(s image.Subject) *View { return &View{client: c, subject: s} }
 
-// tagged is what a tag pointed to, and when that was asked.
+// tagged is what a tag pointed to, and when the registry said so.
 type tagged struct {
 	Manifest
 	presence Presence
-	asked    time.Time
+	read     time.Time
 }
 
 func (v *View) tag(ctx context.Context, tag string) (tagged, error) {
 	return v.tags.Do(ctx, tag, func(ctx context.Context) (tagged, error) {
-		t := tagged{asked: time.Now()}
-		var err error
-		t.Manifest, t.presence, err = v.client.Manifest(ctx, v.client.store(v.subject), tag)
-		return t, err
+		m, presence, err := v.client.Manifest(ctx, v.client.store(v.subject), tag)
+		return tagged{m, presence, time.Now()}, err
 	})
 }
 
@@ -102,7 +100,7 @@ func (v *View) fallback(ctx context.Context) ([]descriptor, error) {
 	if err != nil || t.presence != Found || other {
 		return nil, err // cosign copy puts the image itself at this tag: that lists no referrers
 	}
-	return parseIndex(v.subject, tag, t.MediaType, t.Body)
+	return parseIndex(v.client.store(v.subject), tag, t.MediaType, t.Body)
 }
 
 // signatures returns the manifest at the signature tag, one without layers
@@ -113,19 +111,19 @@ func (v *View) signatures(ctx context.Context) (m manifest, digest string, err e
 	if err != nil || t.presence != Found {
 		return m, "", err
 	}
-	m, err = parseSignatures(v.subject, tag, t.Manifest)
+	m, err = parseSignatures(v.client.store(v.subject), tag, t.Manifest)
 	return m, t.Digest, err
 }
 
-func parseSignatures(s image.Subject, what string, raw Manifest) (m manifest, err error) {
-	if err := image.CheckManifest(image.Subject{Repository: s.Repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
-		return manifest{}, malformed(s.Repository, what, err)
+func parseSignatures(repository, what string, raw Manifest) (m manifest, err error) {
+	if err := image.CheckManifest(image.Subject{Repository: repository, Digest: raw.Digest, MediaType: raw.MediaType}, raw.Body); err != nil {
+		return manifest{}, malformed(repository, what, err)
 	}
 	if err := json.Unmarshal(raw.Body, &m); err != nil {
-		return manifest{}, malformed(s.Repository, what, err)
+		return manifest{}, malformed(repository, what, err)
 	}
 	if image.IsIndex(raw.MediaType) || m.Config.Digest == "" {
-		return manifest{}, malformed(s.Repository, what, errors.New("it is no image manifest"))
+		return manifest{}, malformed(repository, what, errors.New("it is no image manifest"))
 	}
 	return m, nil
 }

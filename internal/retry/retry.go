@@ -34,13 +34,19 @@ func (r Policy) Do(ctx context.Context, what string, f func(context.Context) err
 			r.Budget.earn()
 			return nil
 		}
-		if attempt >= r.Attempts || !fault.IsTransient(err) || !r.Budget.take() {
-			return err
-		}
-		if Wait(ctx, max(r.backoff(attempt), asked(err))) != nil {
+		if !r.Again(ctx, attempt, err) {
 			return err
 		}
 	}
+}
+
+// Again reports whether a call that has failed with err in its attempt, the
+// first of which is 1, is to be made again, after it has waited.
+func (r Policy) Again(ctx context.Context, attempt int, err error) bool {
+	if attempt >= r.Attempts || !fault.IsTransient(err) || !r.Budget.take() {
+		return false
+	}
+	return Wait(ctx, max(r.backoff(attempt), asked(err))) == nil
 }
 
 func (r Policy) once(ctx context.Context, what string, f func(context.Context) error) error {
