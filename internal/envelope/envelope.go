@@ -94,7 +94,9 @@ type Verified struct {
 
 // AlgorithmFor returns the algorithm that the cosign formats use for keys of
 // pub's type: the hash of the curve for ECDSA, PKCS #1 v1.5 with SHA-256 for
-// RSA of any size.
+// RSA of any size. For ML-DSA, which no cosign release signs with, it is the pure
+// algorithm of the key's parameter set, as PublicKeyDetails of protobuf-specs
+// v0.5.1 has it (ML_DSA_44, _65, _87).
 func AlgorithmFor(pub crypto.PublicKey) (signer.Algorithm, error) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
@@ -111,6 +113,11 @@ func AlgorithmFor(pub crypto.PublicKey) (signer.Algorithm, error) {
 	case ed25519.PublicKey:
 		return signer.Ed25519, nil
 	}
+	for _, alg := range []signer.Algorithm{signer.MLDSA44, signer.MLDSA65, signer.MLDSA87} {
+		if alg.Fits(pub) {
+			return alg, nil
+		}
+	}
 	return "", signer.CheckKey(pub)
 }
 
@@ -120,6 +127,8 @@ func ReaderWarning(pub crypto.PublicKey) string {
 	switch t := signer.KeyType(pub); t {
 	case "P-384", "P-521":
 		return fmt.Sprintf("cosign verifies %s signatures only with --signature-digest-algorithm, and containers/image (podman, CRI-O) not at all; P-256 is read everywhere", t)
+	case "ML-DSA-44", "ML-DSA-65", "ML-DSA-87":
+		return fmt.Sprintf("no stock reader verifies %s signatures, neither cosign nor containers/image (podman, CRI-O); give a P-256 key beside it, which all of them verify", t)
 	}
 	return ""
 }

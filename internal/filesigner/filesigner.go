@@ -7,7 +7,8 @@
 // PKCS#8 ("ENCRYPTED COSIGN PRIVATE KEY" and "ENCRYPTED SIGSTORE PRIVATE
 // KEY"), whose password comes from SIGNGATE_KEY_PASSWORD or, when that is not
 // set, from COSIGN_PASSWORD. The types are P-256, P-384, P-521, RSA of 2048 to
-// 4096 bits and Ed25519.
+// 4096 bits, Ed25519 and ML-DSA-44, -65 and -87, these in PKCS#8 alone (RFC
+// 9881 section 6): the seed, or the seed and the expanded key.
 //
 // Every failure of Open is a configuration fault. No fault holds a byte of the
 // key or the password, also when the key itself was given in place of its path.
@@ -21,6 +22,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+
+	"filippo.io/mldsa"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
@@ -100,6 +103,8 @@ func (k *Key) sign(alg signer.Algorithm, message []byte) ([]byte, error) {
 		return rsa.SignPKCS1v15(rand.Reader, private, alg.Hash(), digest)
 	case ed25519.PrivateKey:
 		return ed25519.Sign(private, digest), nil
+	case *mldsa.PrivateKey:
+		return private.Sign(rand.Reader, message, &mldsa.Options{}) // hedged, with a random rnd (FIPS 204 section 3.4)
 	}
 	return nil, fmt.Errorf("the key type %T cannot sign", k.private)
 }

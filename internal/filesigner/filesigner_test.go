@@ -48,7 +48,10 @@ func sec1(key *ecdsa.PrivateKey) []byte {
 
 // sealed encrypts like cosign, with the lightest parameters it reads.
 func sealed(label string, key any, password string) []byte {
-	der := must(x509.MarshalPKCS8PrivateKey(key))
+	return sealedDER(label, must(x509.MarshalPKCS8PrivateKey(key)), password)
+}
+
+func sealedDER(label string, der []byte, password string) []byte {
 	return block(label, must(encrypted.EncryptWithCustomKDFParameters(der, []byte(password), encrypted.Legacy)))
 }
 
@@ -93,6 +96,10 @@ func TestContract(t *testing.T) {
 		"cosign P-256":          {sealed("ENCRYPTED COSIGN PRIVATE KEY", p256, password), ecdsaAlgs},
 		"sigstore P-256":        {sealed("ENCRYPTED SIGSTORE PRIVATE KEY", p256, password), ecdsaAlgs},
 		"sigstore RSA-2048":     {sealed("ENCRYPTED SIGSTORE PRIVATE KEY", rsa2048, password), rsaAlgs},
+		"PKCS#8 ML-DSA-44":      {mldsaSets()[0].pem(mldsaSets()[0].seed()), []signer.Algorithm{signer.MLDSA44}},
+		"PKCS#8 ML-DSA-65":      {mldsaSets()[1].pem(mldsaSets()[1].both()), []signer.Algorithm{signer.MLDSA65}},
+		"PKCS#8 ML-DSA-87":      {mldsaSets()[2].pem(mldsaSets()[2].seed()), []signer.Algorithm{signer.MLDSA87}},
+		"sigstore ML-DSA-65":    {sealedDER("ENCRYPTED SIGSTORE PRIVATE KEY", mldsaSets()[1].der(mldsaSets()[1].seed()), password), []signer.Algorithm{signer.MLDSA65}},
 		"sigstore Ed25519":      {sealed("ENCRYPTED SIGSTORE PRIVATE KEY", ed, password), []signer.Algorithm{signer.Ed25519}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +192,6 @@ func TestFaults(t *testing.T) {
 		"too large":          {append(good, make([]byte, 64<<10)...), "key_file_invalid", "larger than 64 KiB"},
 		"P-224":              {pkcs8(newEC(elliptic.P224())), "key_type_unsupported", "P-224"},
 		"secp256k1":          {block("EC PRIVATE KEY", secp256k1(p256)), "key_type_unsupported", "use P-256"},
-		"ML-DSA":             {block("PRIVATE KEY", mldsa()), "key_type_unsupported", "use P-256"},
 		"X25519":             {pkcs8(must(ecdh.X25519().GenerateKey(rand.Reader))), "key_type_unsupported", "key agreement"},
 		"RSA-1024":           {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsa1024(t))), "key_type_unsupported", "RSA of 1024"},
 	} {
@@ -214,12 +220,6 @@ func secp256k1(key *ecdsa.PrivateKey) []byte {
 	d := must(key.Bytes())
 	der := append([]byte{0x30, 0x2e, 0x02, 0x01, 0x01, 0x04, 0x20}, d...)
 	return append(der, 0xa0, 0x07, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a)
-}
-
-// mldsa returns a PKCS#8 structure with the algorithm ML-DSA-65.
-func mldsa() []byte {
-	return []byte{0x30, 0x14, 0x02, 0x01, 0x00, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x12,
-		0x04, 0x02, 0x80, 0x00}
 }
 
 func TestNames(t *testing.T) {
@@ -268,8 +268,13 @@ func TestInterrupted(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	key := newEC(elliptic.P256())
 	for _, seed := range [][]byte{pkcs8(key), sec1(key), sealed("ENCRYPTED COSIGN PRIVATE KEY", key, password),
-		block("OPENSSH PRIVATE KEY", []byte("x")), []byte("-----BEGIN PRIVATE KEY-----"), mldsa()} {
+		block("OPENSSH PRIVATE KEY", []byte("x")), []byte("-----BEGIN PRIVATE KEY-----")} {
 		f.Add(seed)
+	}
+	for _, set := range mldsaSets() {
+		f.Add(set.pem(set.seed()))
+		f.Add(set.pem(set.both()))
+		f.Add(set.pem(set.expanded()))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		opened, err := filesigner.Open(t.Context(), "env://KEY", env("KEY", string(text), "COSIGN_PASSWORD", password))

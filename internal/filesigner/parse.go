@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
@@ -21,6 +22,8 @@ const (
 	labelCosign   = "ENCRYPTED COSIGN PRIVATE KEY"
 	labelSigstore = "ENCRYPTED SIGSTORE PRIVATE KEY"
 )
+
+const useTypes = "use P-256, P-384, P-521, RSA 2048 to 4096, Ed25519 or ML-DSA"
 
 // parse returns the one private key in text.
 func parse(name string, text []byte, opts Options) (crypto.Signer, error) {
@@ -82,12 +85,15 @@ func decode(label string, der []byte) (any, error) {
 	case labelPKCS1:
 		return x509.ParsePKCS1PrivateKey(der)
 	}
-	return x509.ParsePKCS8PrivateKey(der)
+	return parsePKCS8(der)
 }
 
 func undecodable(name, label string, err error) error {
+	if e, ok := errors.AsType[*mldsaError](err); ok {
+		return fault.Configf("key_file_invalid", e.next, "%s holds an ML-DSA key %s", name, e.what)
+	}
 	if strings.Contains(err.Error(), "unknown elliptic curve") || strings.Contains(err.Error(), "unknown algorithm") {
-		return fault.Configf("key_type_unsupported", "use P-256, P-384, P-521, RSA 2048 to 4096 or Ed25519",
+		return fault.Configf("key_type_unsupported", useTypes,
 			"%s holds a private key of a type that is not supported", name)
 	}
 	return fault.Configf("key_file_invalid", "check that the file is complete; openssl pkey -in FILE -noout should accept it",
@@ -97,7 +103,7 @@ func undecodable(name, label string, err error) error {
 func check(name string, key any) (crypto.Signer, error) {
 	private, ok := key.(crypto.Signer)
 	if !ok { // *ecdh.PrivateKey: X25519
-		return nil, fault.Configf("key_type_unsupported", "use P-256, P-384, P-521, RSA 2048 to 4096 or Ed25519",
+		return nil, fault.Configf("key_type_unsupported", useTypes,
 			"%s holds a key for key agreement, which cannot sign", name)
 	}
 	return private, signer.CheckKey(private.Public())

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -24,7 +25,6 @@ import (
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
-	"github.com/signgate/signgate/internal/signer"
 )
 
 var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -36,7 +36,7 @@ func subject(tags ...string) image.Subject {
 // signerKey is a key of a test, with its private half.
 type signerKey struct {
 	envelope.Key
-	private *ecdsa.PrivateKey
+	private crypto.Signer
 }
 
 func newKey(t testing.TB, name string) signerKey {
@@ -45,6 +45,10 @@ func newKey(t testing.TB, name string) signerKey {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return keyOf(t, name, private)
+}
+
+func keyOf(t testing.TB, name string, private crypto.Signer) signerKey {
 	key, err := policy.KeyOf(name, private.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +57,11 @@ func newKey(t testing.TB, name string) signerKey {
 }
 
 func (k signerKey) sign(t testing.TB, message []byte) []byte {
-	sig, err := k.private.Sign(rand.Reader, signer.ECDSASHA256.Digest(message), signer.ECDSASHA256.Hash())
+	alg, err := envelope.AlgorithmFor(k.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := k.private.Sign(rand.Reader, alg.Digest(message), alg.Hash())
 	if err != nil {
 		t.Fatal(err)
 	}

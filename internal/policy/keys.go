@@ -13,10 +13,11 @@ import (
 )
 
 // ParseKeys reads the public keys of a PEM text: any number of PUBLIC KEY
-// (PKIX) or RSA PUBLIC KEY (PKCS #1) blocks. The name tells the text apart in
-// messages. It returns a configuration fault ("trusted_key_invalid") for a
-// text without keys, with anything between or beside the blocks, with another
-// kind of block, or with a key of an unsupported type.
+// (PKIX, see signer.ParsePublicKey) or RSA PUBLIC KEY (PKCS #1) blocks. The
+// name tells the text apart in messages. It returns a configuration fault
+// ("trusted_key_invalid") for a text without keys, with anything between or
+// beside the blocks, with another kind of block, or with a key of an
+// unsupported type.
 func ParseKeys(name string, text []byte) ([]envelope.Key, error) {
 	var keys []envelope.Key
 	for rest := bytes.TrimSpace(text); len(rest) > 0; rest = bytes.TrimSpace(rest) {
@@ -52,7 +53,7 @@ func KeyOf(name string, pub crypto.PublicKey) (envelope.Key, error) {
 func parseKey(block *pem.Block) (crypto.PublicKey, error) {
 	switch block.Type {
 	case "PUBLIC KEY":
-		return x509.ParsePKIXPublicKey(block.Bytes)
+		return signer.ParsePublicKey(block.Bytes)
 	case "RSA PUBLIC KEY":
 		return x509.ParsePKCS1PublicKey(block.Bytes)
 	case "CERTIFICATE":

@@ -10,11 +10,6 @@ package signer
 import (
 	"context"
 	"crypto"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
-
-	"github.com/signgate/signgate/internal/fault"
 )
 
 // Key is a private key in some backend.
@@ -29,8 +24,8 @@ type Key interface {
 	// not change when an alias or a label is moved, and holds no secret.
 	ID() string
 
-	// Public returns the public key: *ecdsa.PublicKey, *rsa.PublicKey or
-	// ed25519.PublicKey.
+	// Public returns the public key: *ecdsa.PublicKey, *rsa.PublicKey,
+	// ed25519.PublicKey or *mldsa.PublicKey (filippo.io/mldsa).
 	Public() crypto.PublicKey
 
 	// Sign signs message, hashing it as alg says. ECDSA signatures are
@@ -53,17 +48,4 @@ type Signature struct {
 	KeyID     string    // the identity of the key that signed, as the backend reports it
 	Algorithm Algorithm // the algorithm that was used, as the backend reports it
 	RequestID string    // the backend's name for the call, for its audit log; may be empty
-}
-
-// Fingerprint returns "sha256:" and the hex SHA-256 of the key's PKIX DER
-// encoding (SubjectPublicKeyInfo, RFC 5280 section 4.1), re-encoded here so
-// that one key has one fingerprint.
-func Fingerprint(pub crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return "", fault.Configf("key_type_unsupported", "use P-256, P-384, P-521, RSA 2048 to 4096 or Ed25519",
-			"a public key of type %T has no PKIX encoding", pub)
-	}
-	sum := sha256.Sum256(der)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }

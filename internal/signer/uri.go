@@ -12,13 +12,17 @@ type Backend string
 
 // The backends of this build's key URIs.
 const (
-	File   Backend = "file"
-	AWSKMS Backend = "awskms"
-	PKCS11 Backend = "pkcs11"
+	File       Backend = "file"
+	AWSKMS     Backend = "awskms"
+	GCPKMS     Backend = "gcpkms"
+	AzureKMS   Backend = "azurekms"
+	HashiVault Backend = "hashivault" // also openbao://
+	PKCS11     Backend = "pkcs11"
 )
 
-// URI is a key URI in cosign's spelling: awskms://…, pkcs11:…, env://NAME or
-// a path to a PEM file.
+// URI is a key URI in cosign's spelling: awskms://…, gcpkms://…, azurekms://…,
+// hashivault://… (also openbao://…), pkcs11:…, env://NAME or a path to a PEM
+// file.
 type URI struct {
 	Backend Backend
 	Raw     string // as given; may hold a PIN, so print URI, never Raw
@@ -32,6 +36,19 @@ var (
 	scheme   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):(//)?`)
 )
 
+// service returns the key service of a scheme, and "" for another scheme.
+func service(scheme string) Backend {
+	switch scheme {
+	case "awskms", "gcpkms", "azurekms", "hashivault":
+		return Backend(scheme)
+	case "openbao":
+		return HashiVault
+	}
+	return ""
+}
+
+const spellings = "awskms:///…, gcpkms://…, azurekms://…, hashivault://…, openbao://…, pkcs11:…, env://NAME or the path of a PEM file"
+
 // ParseURI tells the backend of a key URI. It does not look inside; each
 // backend parses its own part. An empty or unknown URI is a configuration
 // fault ("key_missing", "key_uri_invalid").
@@ -39,18 +56,18 @@ func ParseURI(s string) (URI, error) {
 	s = strings.TrimSpace(s)
 	u := URI{Backend: File, Raw: s}
 	if s == "" {
-		return URI{}, fault.Configf("key_missing", "set key to awskms:///…, pkcs11:…, or the path of a key file", "no key was given")
+		return URI{}, fault.Configf("key_missing", "set key to "+spellings, "no key was given")
 	}
 	m := scheme.FindStringSubmatch(s)
 	switch {
 	case m == nil, len(m[1]) == 1: // a path; one letter is a drive of Windows
-	case strings.HasPrefix(s, "awskms://"):
-		u.Backend = AWSKMS
+	case m[2] != "" && service(m[1]) != "":
+		u.Backend = service(m[1])
 	case strings.EqualFold(m[1], "pkcs11"):
 		u.Backend = PKCS11
 	case strings.HasPrefix(s, "env://"):
 	default:
-		return URI{}, fault.Configf("key_uri_invalid", "use awskms:///…, pkcs11:…, env://NAME or the path of a PEM file",
+		return URI{}, fault.Configf("key_uri_invalid", "use "+spellings,
 			"the key %q has the unknown scheme %q", u, m[1])
 	}
 	return u, nil

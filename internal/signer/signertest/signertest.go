@@ -16,6 +16,7 @@ import (
 
 var all = []signer.Algorithm{
 	signer.ECDSASHA256, signer.ECDSASHA384, signer.ECDSASHA512, signer.RSAPKCS1SHA256, signer.Ed25519,
+	signer.MLDSA44, signer.MLDSA65, signer.MLDSA87,
 }
 
 // Run checks that the keys that open returns keep the contract of signer.Key
