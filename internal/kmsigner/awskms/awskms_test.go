@@ -1,6 +1,7 @@
 package awskms_test
 
 import (
+	"bytes"
 	"crypto"
 	"net/http"
 	"net/http/httptest"
@@ -98,6 +99,9 @@ var specs = map[kmstest.Spec]signer.Algorithm{
 	kmstest.RSA3072: signer.RSAPKCS1SHA256,
 	kmstest.RSA4096: signer.RSAPKCS1SHA256,
 	kmstest.Ed25519: signer.Ed25519,
+	kmstest.MLDSA44: signer.MLDSA44,
+	kmstest.MLDSA65: signer.MLDSA65,
+	kmstest.MLDSA87: signer.MLDSA87,
 }
 
 func TestContract(t *testing.T) {
@@ -149,6 +153,21 @@ func TestEd25519SeesMessage(t *testing.T) {
 	if server.Count("Sign") != before {
 		t.Error("a message that is too long was sent")
 	}
+}
+
+// An ML-DSA key gets 64 bytes, whatever the message is.
+func TestMLDSASeesMu(t *testing.T) {
+	server := start(t)
+	key := open(t, "awskms:///"+create(t, server, kmstest.MLDSA65))
+	for _, n := range []int{0, 4096, 1 << 20} {
+		message := bytes.Repeat([]byte("m"), n)
+		sig, err := guard(t, key).Sign(t.Context(), signer.MLDSA65, message)
+		if err != nil || sig.Algorithm != signer.MLDSA65 {
+			t.Errorf("%d bytes: %s, %v", n, sig.Algorithm, err)
+		}
+	}
+	_, err := key.Sign(t.Context(), signer.MLDSA44, nil)
+	wantFault(t, err, fault.Config, "algorithm_unsupported", "ML-DSA-65")
 }
 
 func TestNames(t *testing.T) {

@@ -1,11 +1,13 @@
 package awskms
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
+	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -18,21 +20,19 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 )
 
-// maxResponse bounds the body of an answer; the longest of AWS KMS, with an RSA
-// public key, has less than 2 KiB.
+// maxResponse bounds the body of an answer; the longest of AWS KMS, with an
+// ML-DSA-87 signature, has less than 8 KiB.
 const maxResponse = 1 << 20
 
-// newClient returns a client that makes one attempt per call.
-func newClient(ctx context.Context, ref reference, opts Options) (*kms.Client, error) {
-	if opts.LookupEnv == nil {
-		opts.LookupEnv = os.LookupEnv
-	}
+// newClient returns a client for a Region, "" for that of the profile. It makes
+// one attempt per call.
+func newClient(ctx context.Context, ref reference, region string, opts Options) (*kms.Client, error) {
 	imdsState := imds.ClientDisabled
 	if disabled, _ := opts.LookupEnv("AWS_EC2_METADATA_DISABLED"); ref.imds || disabled == "false" {
 		imdsState = imds.ClientEnabled
 	}
 	cfg, err := config.LoadDefaultConfig(ctx,
-		config.WithRegion(chooseRegion(ref, opts)), // "" is none
+		config.WithRegion(region),
 		config.WithEC2IMDSClientEnableState(imdsState),
 		config.WithLogger(logging.Nop{}))
 	if err != nil {
@@ -59,19 +59,36 @@ func newClient(ctx context.Context, ref reference, opts Options) (*kms.Client, e
 // chooseRegion returns the Region that URI and environment ask for, or "" to
 // leave it to the profile.
 func chooseRegion(ref reference, opts Options) string {
-	ambient, name := "", ""
+	name, value := ambient(opts)
+	if ref.region == "" {
+		return value
+	}
+	if ref.inARN && value != "" && value != ref.region && opts.Notice != nil {
+		opts.Notice(fmt.Sprintf("the key is in the AWS Region %s, as its ARN says; %s=%s does not apply to it", ref.region, name, clean(value)))
+	}
+	return ref.region
+}
+
+// ambient returns the variable that sets a Region, and its value.
+func ambient(opts Options) (name, value string) {
 	for _, name = range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if ambient, _ = opts.LookupEnv(name); ambient != "" {
+		if value, _ = opts.LookupEnv(name); value != "" {
 			break
 		}
 	}
-	if ref.region == "" {
-		return ambient
+	return name, value
+}
+
+// overriding returns the endpoint that takes the place of AWS's own. The SDK
+// has put together what environment and profile say.
+func overriding(client *kms.Client) string {
+	endpoint := aws.ToString(client.Options().BaseEndpoint)
+	u, err := url.Parse(endpoint)
+	if err != nil || endpoint == "" {
+		return "" // Open fails on what is no URL
 	}
-	if ref.inARN && ambient != "" && ambient != ref.region && opts.Notice != nil {
-		opts.Notice(fmt.Sprintf("the key is in the AWS Region %s, as its ARN says; %s=%s does not apply to it", ref.region, name, clean(ambient)))
-	}
-	return ref.region
+	u.User = nil
+	return strings.TrimSuffix(u.String(), "/")
 }
 
 // credentials marks the failures to get credentials, which otherwise look like
@@ -108,15 +125,22 @@ func guarded(sdk aws.HTTPClient, own *http.Client) *http.Client {
 	return client
 }
 
+// bounded reads the whole answer, up to maxResponse, before it hands it on. When
+// the SDK read piece by piece, about one in a thousand answers that are longer
+// than the 4 KiB that net/http buffers, which ML-DSA signatures are, ended in
+// "use of closed network connection" on a busy machine.
 type bounded struct{ http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxResponse), resp.Body}
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	return resp, nil
 }

@@ -21,11 +21,7 @@ func explain(ctx context.Context, c call, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		code := "interrupted"
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			code = "timeout"
-		}
-		return fault.Undecidedf(code, "run the command again", "%s of the AWS KMS key %s was cut short: %w", c.operation, c.key, ctx.Err())
+		return cutShort(ctx, c, err)
 	}
 	if _, ok := errors.AsType[credentialsError](err); ok {
 		return explainCredentials(err)
@@ -34,6 +30,19 @@ func explain(ctx context.Context, c call, err error) error {
 		return explainAPI(c, api, err)
 	}
 	return explainTransport(c, err)
+}
+
+// cutShort reports a call that the caller's time was not enough for, or that it
+// broke off. The retry around it says how long it waited, and what to do.
+func cutShort(ctx context.Context, c call, err error) error {
+	who := "AWS KMS in " + c.region
+	if _, ok := errors.AsType[credentialsError](err); ok {
+		who = "the source of the AWS credentials"
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fault.Undecidedf("timeout", "", "%s gave no answer for %s: %w", who, c.operation, ctx.Err())
+	}
+	return fault.Undecidedf("interrupted", "run the command again", "%s of the AWS KMS key %s was cut short: %w", c.operation, c.key, ctx.Err())
 }
 
 // explainAPI decides on the error code. The HTTP status counts only when the
@@ -95,7 +104,9 @@ func explainState(c call, api smithy.APIError, request, said string) error {
 	case strings.Contains(text, "pending deletion"):
 		return fault.Refusedf("kms_key_disabled", "cancel the deletion and enable it, or "+replace, "the AWS KMS key %s is pending deletion%s", c.key, request)
 	case strings.Contains(text, "creating"):
-		return fault.Transientf("kms_unavailable", "run the command again in a minute", "the AWS KMS key %s is still being created%s", c.key, request)
+		f := fault.Transientf("kms_unavailable", "run the command again in a minute", "the AWS KMS key %s is still being created%s", c.key, request)
+		f.Err = errStays
+		return f
 	case api.ErrorCode() == "DisabledException":
 		return fault.Refusedf("kms_key_disabled", "enable it, or "+replace, "the AWS KMS key %s is disabled%s", c.key, request)
 	}

@@ -120,7 +120,7 @@ func open2(t *testing.T, server *kmstest.Server, arn string) *awskms.Key {
 func TestOpenFaults(t *testing.T) {
 	server := start(t)
 	arn, encrypts := create(t, server, kmstest.P256), create(t, server, kmstest.RSA2048)
-	other := create(t, server, kmstest.P256)
+	other, mldsa, symmetric := create(t, server, kmstest.P256), create(t, server, kmstest.MLDSA44), create(t, server, kmstest.Symmetric)
 	server.SetUsage(encrypts, "ENCRYPT_DECRYPT")
 	alias := server.Alias("alias/release", arn)
 	missing := arn[:len(arn)-12] + "000000000000"
@@ -137,7 +137,7 @@ func TestOpenFaults(t *testing.T) {
 		"no alias":            {"alias/none", nil, fault.Config, "kms_key_not_found", "alias/none is not found"},
 		"no such account":     {strings.Replace(arn, "111122223333", "444455556666", 1), nil, fault.Config, "kms_key_not_found", "444455556666"},
 		"usage":               {encrypts, nil, fault.Config, "kms_invalid_usage", "ENCRYPT_DECRYPT"},
-		"symmetric":           {arn, []kmstest.Fault{kmstest.Fail("UnsupportedOperationException", "")}, fault.Config, "kms_invalid_usage", "asymmetric"},
+		"symmetric":           {symmetric, nil, fault.Config, "kms_invalid_usage", "asymmetric"},
 		"bad ARN":             {arn, []kmstest.Fault{kmstest.Fail("InvalidArnException", "")}, fault.Config, "kms_uri_invalid", "InvalidArnException"},
 		"denied":              {arn, []kmstest.Fault{kmstest.Deny()}, fault.Undecided, "kms_access_denied", "kms:GetPublicKey"},
 		"another key, ARN":    {arn, []kmstest.Fault{kmstest.OtherKey(other)}, fault.Refused, "key_mismatch", other},
@@ -147,7 +147,8 @@ func TestOpenFaults(t *testing.T) {
 		"no ARN":              {arn, []kmstest.Fault{kmstest.Edit("KeyId", "")}, fault.Refused, "key_mismatch", ""},
 		"secp256k1":           {arn, []kmstest.Fault{kmstest.Edit("KeySpec", "ECC_SECG_P256K1")}, fault.Config, "key_type_unsupported", "ECC_SECG_P256K1"},
 		"SM2":                 {arn, []kmstest.Fault{kmstest.Edit("KeySpec", "SM2")}, fault.Config, "key_type_unsupported", "SM2"},
-		"ML-DSA":              {arn, []kmstest.Fault{kmstest.Edit("KeySpec", "ML_DSA_65")}, fault.Config, "key_type_unsupported", "ML_DSA_65"},
+		"not ML-DSA":          {arn, []kmstest.Fault{kmstest.Edit("KeySpec", "ML_DSA_65")}, fault.Undecided, "kms_unexpected", "ML_DSA_65"},
+		"other ML-DSA":        {mldsa, []kmstest.Fault{kmstest.Edit("KeySpec", "ML_DSA_65")}, fault.Undecided, "kms_unexpected", "ML_DSA_65"},
 		"other spec":          {arn, []kmstest.Fault{kmstest.Edit("KeySpec", "ECC_NIST_P384")}, fault.Undecided, "kms_unexpected", "ECC_NIST_P384"},
 		"no public key":       {arn, []kmstest.Fault{kmstest.Edit("PublicKey", "AAAA")}, fault.Undecided, "kms_unexpected", "key spec"},
 	} {
@@ -192,7 +193,7 @@ func TestHang(t *testing.T) {
 	defer cancel()
 	server.Inject("Sign", kmstest.Hang())
 	_, err = key.Sign(ctx, signer.ECDSASHA256, []byte("message"))
-	wantFault(t, err, fault.Undecided, "timeout", "cut short")
+	wantFault(t, err, fault.Undecided, "timeout", "AWS KMS in eu-west-1 gave no answer for Sign")
 	ctx, cancel = context.WithCancel(t.Context())
 	server.Inject("GetPublicKey", kmstest.Hang())
 	time.AfterFunc(50*time.Millisecond, cancel)

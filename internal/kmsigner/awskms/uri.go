@@ -15,13 +15,16 @@ type reference struct {
 	region string // of the ARN or the query, or ""
 	inARN  bool   // region is the ARN's
 	imds   bool
+
+	failover []string // the other Regions of a multi-Region key, in order
 }
 
 const (
 	maxURI    = 2048
 	schemeURI = "awskms://"
-	idForm    = `(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|mrk-[0-9a-f]{32})`
+	idForm    = `(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|` + multiForm + `)`
 	aliasForm = `alias/[A-Za-z0-9:/_-]{1,250}`
+	multiForm = `mrk-[0-9a-f]{32}`
 	region    = `[a-z]{2,8}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}`
 )
 
@@ -29,10 +32,12 @@ var (
 	keyForm    = regexp.MustCompile(`^(?:` + idForm + `|` + aliasForm + `|arn:aws[a-z-]*:kms:(` + region + `):[0-9]{12}:(?:key/` + idForm + `|` + aliasForm + `))$`)
 	hostForm   = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:]{2,39}\])(?::[0-9]{1,5})?$`)
 	regionForm = regexp.MustCompile(`^` + region + `$`)
+	listForm   = regexp.MustCompile(`^` + region + `(?:,` + region + `){0,7}$`)
+	multiName  = regexp.MustCompile(`(?:^|:key/)` + multiForm + `$`)
 	arnForm    = regexp.MustCompile(`^arn:aws[a-z-]*:kms:(` + region + `):[0-9]{12}:key/` + idForm + `$`)
 )
 
-// parse reads awskms://[host]/key[?region=…&imds=true].
+// parse reads awskms://[host]/key[?region=…&failover=…,…&imds=true].
 func parse(uri string) (reference, error) {
 	rest, ok := strings.CutPrefix(uri, schemeURI)
 	if !ok || len(uri) > maxURI {
@@ -52,9 +57,11 @@ func parse(uri string) (reference, error) {
 	}
 	ref := reference{host: host, key: key, region: m[1], inARN: m[1] != ""}
 	if asked {
-		return ref, ref.parseQuery(uri, query)
+		if err := ref.parseQuery(uri, query); err != nil {
+			return ref, err
+		}
 	}
-	return ref, nil
+	return ref, ref.checkFailover()
 }
 
 // looksLikeKey reports whether somebody wrote two slashes where there have to
@@ -77,8 +84,10 @@ func (ref *reference) parseQuery(uri, query string) error {
 				return invalid(uri, "region= contradicts the Region of the ARN")
 			}
 			ref.region = value[0]
+		case name == "failover" && listForm.MatchString(value[0]):
+			ref.failover = strings.Split(value[0], ",")
 		default:
-			return invalid(uri, "its query may hold region= and imds=true only")
+			return invalid(uri, "its query may hold region=REGION, failover=REGION,REGION and imds=true only")
 		}
 	}
 	return nil

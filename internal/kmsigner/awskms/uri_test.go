@@ -1,6 +1,7 @@
 package awskms
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestParse(t *testing.T) {
 		"awskms:///" + arn("aws", "eu-west-1", "key/"+id) + "?region=eu-west-1": {
 			key: arn("aws", "eu-west-1", "key/"+id), region: "eu-west-1", inARN: true},
 	} {
-		if got, err := parse(uri); err != nil || got != want {
+		if got, err := parse(uri); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("parse(%q) = %+v, %v; want %+v", uri, got, err, want)
 		}
 	}

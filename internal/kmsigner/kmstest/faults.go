@@ -9,7 +9,9 @@ type Fault struct {
 	hang     bool
 	truncate bool
 	otherKey string
+	deny     bool
 	edit     func(answer)
+	after    func(*Server) // what happens once the answer is made
 }
 
 // Inject makes the next requests of operation ("Sign", "GetPublicKey", …) go
@@ -44,19 +46,23 @@ func Times(n int, f Fault) []Fault {
 func Fail(code, message string) Fault { return Fault{failure: refuse(code, "%s", message)} }
 
 // Throttle answers that there were too many requests.
-func Throttle() Fault {
-	return Fail("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
-}
+func Throttle() Fault { return Fault{failure: throttled()} }
 
 // Deny answers that the caller may not call the operation.
-func Deny() Fault {
-	return Fail("AccessDeniedException", "User: arn:aws:sts::111122223333:assumed-role/ci/run is not authorized to perform this operation "+
-		"because no identity-based policy allows it")
-}
+func Deny() Fault { return Fault{deny: true} }
+
+// Expire answers that the session token has expired, to this request alone; the
+// method ExpireToken does so from then on.
+func Expire() Fault { return Fault{failure: expired()} }
 
 // Internal answers a fault of the service with HTTP 500.
-func Internal() Fault {
-	return Fault{failure: &apiError{http.StatusInternalServerError, "KMSInternalException", "An internal error occurred."}}
+func Internal() Fault { return Fault{failure: internal()} }
+
+// PendingDeletionDisabled answers in the second form that the service has for a
+// key that waits for its deletion (key states, AWS KMS developer guide); the
+// state PendingDeletion answers in the first.
+func PendingDeletionDisabled(arn string) Fault {
+	return Fail("DisabledException", arn+" is pending deletion.")
 }
 
 // Unavailable answers HTTP 503 with an error code that is not in the model,
@@ -71,8 +77,7 @@ func Hang() Fault { return Fault{hang: true} }
 // Truncate breaks the connection in the middle of the answer.
 func Truncate() Fault { return Fault{truncate: true} }
 
-// OtherKey serves the request with another key than the one it names, as if an
-// alias had been moved.
+// OtherKey serves the request with another key than the one it names.
 func OtherKey(keyID string) Fault { return Fault{otherKey: keyID} }
 
 // CorruptSignature flips a bit of the signature in the answer.
@@ -87,4 +92,10 @@ func CorruptSignature() Fault {
 // Edit sets a member of the answer: Edit("SigningAlgorithm", "ECDSA_SHA_512").
 func Edit(member string, value any) Fault {
 	return Fault{edit: func(a answer) { a[member] = value }}
+}
+
+// MoveAlias answers the request and then makes the alias point to another key,
+// for the next request to find.
+func MoveAlias(name, keyID string) Fault {
+	return Fault{after: func(s *Server) { s.Alias(name, keyID) }}
 }

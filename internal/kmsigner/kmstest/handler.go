@@ -82,12 +82,18 @@ func (s *Server) serve(r *http.Request, body []byte, entry *Request) (answer, Fa
 	if failure != nil {
 		return nil, fault, failure
 	}
+	if fault.deny {
+		return nil, fault, denied(operation, s.resource(in.KeyID))
+	}
 	if fault.otherKey != "" {
 		in.KeyID = fault.otherKey
 	}
 	out, failure := s.run(operation, in)
 	if failure == nil && fault.edit != nil {
 		fault.edit(out)
+	}
+	if fault.after != nil {
+		fault.after(s)
 	}
 	return out, fault, failure
 }
@@ -102,36 +108,6 @@ func route(r *http.Request) (string, *apiError) {
 		return "", refuse("UnknownOperationException", "")
 	}
 	return operation, nil
-}
-
-// apiError is an answer of the service that is no success.
-type apiError struct {
-	status  int
-	code    string
-	message string
-}
-
-// refuse returns an error of the caller's making. The service answers these
-// with HTTP 400, although its model says 404, 409 or 412 for some.
-func refuse(code, format string, args ...any) *apiError {
-	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
-}
-
-// invalid returns the error for a member that breaks a constraint of the model.
-func invalid(value, member, constraint string) *apiError {
-	if value != "null" {
-		value = "'" + value + "'"
-	}
-	return refuse("ValidationException", "1 validation error detected: Value %s at '%s' failed to satisfy constraint: Member must %s",
-		value, member, constraint)
-}
-
-func (e *apiError) answer() answer {
-	a := answer{"__type": e.code}
-	if e.message != "" {
-		a["message"] = e.message
-	}
-	return a
 }
 
 // newUUID returns a random UUID (RFC 9562 version 4).

@@ -7,15 +7,17 @@
 // refuses and in the same order (parameters, key, state, usage and algorithm,
 // digest length, dry run), signs with real keys, and answers errors with the
 // codes and texts of the service, always with HTTP 400 but for faults of the
-// service itself. The texts come from LocalStack's recordings of real AWS
-// (tests/aws/services/kms/test_kms.snapshot.json in localstack/localstack), from
-// the key state table of the AWS KMS developer guide, or, where neither has one,
-// from the service's public documentation.
+// service itself; errors.go says for each text where it was seen.
+//
+// A server is one Region. CreateMultiRegionKey makes a key whose material is
+// shared with the servers of other Regions, and Transport leads the endpoints of
+// AWS to them.
 //
 // Differences from the service: unknown members of a request are refused, where
-// AWS ignores them; ED25519_PH_SHA_512, ML-DSA, SM2, secp256k1 and Multi-Region
-// keys do not exist; there are no policies and no quotas. Keys, aliases and
-// states are made with Go methods, and Inject scripts faults.
+// AWS ignores them; ED25519_PH_SHA_512, SM2 and secp256k1 do not exist; Verify
+// does not take an external μ; a new replica is enabled at once; there are no
+// policies and no quotas. Keys, aliases and states are made with Go methods, and
+// Inject scripts faults.
 //
 // The package does not import testing, so that a command can serve it.
 package kmstest

@@ -48,13 +48,13 @@ func (s *Server) authenticate(r *http.Request, body []byte) *apiError {
 
 func (s *Server) checkCredentials(sc scope, r *http.Request) *apiError {
 	s.mu.Lock()
-	expired := s.expired
+	over := s.expired
 	s.mu.Unlock()
 	if sc.accessKey != s.opts.AccessKeyID || r.Header.Get("X-Amz-Security-Token") != s.opts.SessionToken {
 		return refuse("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	if expired {
-		return refuse("ExpiredTokenException", "The security token included in the request is expired")
+	if over {
+		return expired()
 	}
 	return nil
 }

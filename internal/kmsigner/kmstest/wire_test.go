@@ -237,7 +237,10 @@ func TestRequestSnapshots(t *testing.T) {
 func TestResponseSnapshots(t *testing.T) {
 	dir := snapshots(t)
 	server := start(t, kmstest.Options{})
-	arn := create(t, server, kmstest.P256)
+	arn, err := server.CreateMultiRegionKey(kmstest.P256, start(t, kmstest.Options{Region: "us-east-1"}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, signed := post(t, request(t, server, "Sign", `{"KeyId":"`+arn+`","Message":"AA==","SigningAlgorithm":"ECDSA_SHA_256"}`, right()), "")
 	var sig struct{ Signature string }
 	if err := json.Unmarshal([]byte(signed), &sig); err != nil {
@@ -309,7 +312,7 @@ func TestErrorSnapshots(t *testing.T) {
 	server := start(t, kmstest.Options{})
 	arn := create(t, server, kmstest.P256)
 	for _, code := range []string{"DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "NotFoundException",
-		"DryRunOperationException", "KMSInternalException", "KeyUnavailableException", "DependencyTimeoutException", "KMSInvalidSignatureException"} {
+		"UnsupportedOperationException", "InvalidArnException", "DryRunOperationException", "KMSInternalException", "KeyUnavailableException", "DependencyTimeoutException", "KMSInvalidSignatureException"} {
 		_, _, want := snapshot(t, filepath.Join(dir, "response_snapshot", code+".error.snap"))
 		server.Inject("GetPublicKey", kmstest.Fail(code, "__Message__"))
 		_, got := post(t, request(t, server, "GetPublicKey", `{"KeyId":"`+arn+`"}`, right()), "")
