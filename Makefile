@@ -19,7 +19,7 @@ test: lint unit docs storm interop e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc
-	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench
+	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench ./test/keys
 
 storm:
 	go test -count=1 -timeout 15m ./test/storm
@@ -47,9 +47,11 @@ lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run: gofmt -w ."; exit 1; }
 	go vet ./...
 	go vet -tags e2e ./test/e2e
+	go vet -tags live ./internal/kmsigner/...
 	cd test/interop && go vet -tags "$(INTEROP_TAGS)" ./...
 	go tool staticcheck ./...
 	go tool staticcheck -tags e2e ./test/e2e
+	go tool staticcheck -tags live ./internal/kmsigner/...
 	go mod tidy -diff
 
 bench:

@@ -30,7 +30,7 @@ func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+"
 
 const (
 	both    = "sign verify"
-	keyed   = "sign key"
+	keyed   = "sign key doctor"
 	network = "sign verify inspect"
 )
 
@@ -46,7 +46,7 @@ func inputs() []input {
 		{"images-from", text, "", both, "artifacts: the images that earlier steps declared to the runner, in place of images"},
 		{"recursive", boolean, "true", both, "also take each platform manifest of an index"},
 
-		{"key", lines, "", keyed, "key URI: awskms:///…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
+		{"key", lines, "", keyed, "key URI: awskms:///…, gcpkms://…, azurekms://…, hashivault://…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
 		{"expected-key", list, "", keyed, "SPKI fingerprints (sha256:…) that the keys must have, one per key"},
 		{"pkcs11-module", text, "", keyed, "absolute path of the PKCS#11 library, when the key URI has no module-path"},
 		{"pkcs11-pin", secret, "", keyed, "the user PIN of the token"},
@@ -75,8 +75,8 @@ func inputs() []input {
 		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
 		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
 		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
-		{"timeout", duration, "5m", "sign verify inspect key", "the time limit of the whole run"},
-		{"retries", number, "5", "sign verify inspect key", "how often a transient failure is tried again"},
+		{"timeout", duration, "5m", "sign verify inspect key doctor", "the time limit of the whole run"},
+		{"retries", number, "5", "sign verify inspect key doctor", "how often a transient failure is tried again"},
 
 		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
 		{"show-summary", boolean, "true", both, "write the job summary"},

@@ -2,17 +2,12 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
-	"github.com/signgate/signgate/internal/filesigner"
-	"github.com/signgate/signgate/internal/kmsigner/awskms"
-	"github.com/signgate/signgate/internal/pkcs11signer"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/signer"
 )
@@ -50,30 +45,6 @@ func (r *run) openKeys(ctx context.Context) (keys []*signer.Signer, closer func(
 	return keys, closer, signer.CheckPins(keys, r.list("expected-key"))
 }
 
-// openKey is the one switch between the backends.
-func (r *run) openKey(ctx context.Context, raw string) (signer.Key, error) {
-	uri, err := signer.ParseURI(raw)
-	if err != nil {
-		return nil, err
-	}
-	switch uri.Backend {
-	case signer.AWSKMS:
-		return awskms.Open(ctx, uri.Raw, awskms.Options{LookupEnv: r.process.lookup, Notice: func(s string) { r.say("%s", s) }, Retry: r.keyRetry()})
-	case signer.PKCS11:
-		return pkcs11signer.Open(ctx, uri.Raw, pkcs11signer.Options{
-			Module: r.runner.TranslatePath(r.get("pkcs11-module")), PIN: r.get("pkcs11-pin"), PINFile: r.runner.TranslatePath(r.get("pkcs11-pin-file")),
-			Getenv: r.process.getenv, Workspace: r.process.getenv("GITHUB_WORKSPACE"), AllowWorkspaceModule: r.AllowWorkspaceModule, Warn: r.warn,
-		})
-	}
-	if !r.process.Demo {
-		r.warn("the key is a file: whoever can read the file can sign; use awskms:// or pkcs11: for releases")
-	}
-	if !strings.HasPrefix(uri.Raw, "env://") {
-		uri.Raw = r.runner.TranslatePath(uri.Raw)
-	}
-	return filesigner.Open(ctx, uri.Raw, filesigner.Options{LookupEnv: r.process.lookup})
-}
-
 // describeKeys puts the keys of the run into the report and warns of readers
 // that cannot verify with them.
 func (r *run) describeKeys(keys []*signer.Signer) error {
@@ -91,6 +62,6 @@ func (r *run) describeKeys(keys []*signer.Signer) error {
 }
 
 func publicPEM(k *signer.Signer) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(k.Public())
+	der, err := signer.MarshalPublicKey(k.Public())
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), err
 }

@@ -26,6 +26,9 @@ var may = map[string][]string{
 	"internal/signer":                 {},
 	"internal/filesigner":             {"internal/signer"},
 	"internal/kmsigner/awskms":        {"internal/signer"},
+	"internal/kmsigner/azurekms":      {"internal/signer"},
+	"internal/kmsigner/gcpkms":        {"internal/signer"},
+	"internal/kmsigner/hashivault":    {"internal/signer"},
 	"internal/pkcs11signer":           {"internal/signer"},
 	"internal/envelope":               {"internal/image", "internal/signer"},
 	"internal/envelope/simplesigning": {"internal/envelope", "internal/image", "internal/signer"},
@@ -91,7 +94,8 @@ var vendors = map[string][]string{
 	"github.com/aws/":         {"internal/kmsigner/", "internal/keychain"},
 	"github.com/miekg/pkcs11": {"internal/pkcs11signer"},
 	"C":                       {"internal/pkcs11signer"},
-	"golang.org/x/oauth2":     {"internal/keychain"},
+	"golang.org/x/oauth2":     {"internal/keychain", "internal/kmsigner/gcpkms"},
+	"github.com/Azure/":       {"internal/kmsigner/azurekms"},
 	"github.com/spf13/":       {"internal/cli"},
 	"github.com/sethvargo/":   {"internal/actions"},
 	"github.com/rogpeppe/":    {"internal/cli/clitest"},
@@ -113,7 +117,7 @@ func TestVendors(t *testing.T) {
 	}
 }
 
-var forTests = []string{"internal/cli/clitest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest"}
+var forTests = []string{"internal/cli/clitest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest"}
 
 // TestProgramsHaveNoTests: what only tests need is not in the programs.
 func TestProgramsHaveNoTests(t *testing.T) {

@@ -65,11 +65,42 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
+// TestSwitch moves from one key backend to another: the input key changes and
+// nothing else does.
+func TestSwitch(t *testing.T) {
+	w := newWorkflows(t)
+	vault := startVault(t)
+	seen := map[string]bool{}
+	for _, test := range []struct{ name, key, pin string }{
+		{"file", ".hsm/release.pem", ""},
+		{"AWS KMS", "awskms:///alias/release", w.kms.fingerprint},
+		{"HSM", "pkcs11:token=lab;object=release", ""},
+		{"Vault", "hashivault://release", vault.fingerprint},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, passed := w.act(t, "switch", "--var", "SIGN_KEY="+test.key, "--var", "SIGN_FINGERPRINT="+test.pin,
+				"--var", "VAULT_ADDR="+vault.URL, "--secret", "VAULT_TOKEN="+vault.token)
+			if !passed {
+				t.Fatal("the workflow failed")
+			}
+			m := regexp.MustCompile(`DEPLOYED sha256:[0-9a-f]{64} SIGNED BY (sha256:[0-9a-f]{64})`).FindStringSubmatch(out)
+			if m == nil || seen[m[1]] || test.pin != "" && m[1] != test.pin {
+				t.Errorf("signed by %v, want another key than before, and the pinned one", m)
+			} else {
+				seen[m[1]] = true
+			}
+			if strings.Contains(out, w.pin) || strings.Contains(out, vault.token) {
+				t.Error("a secret stands in the log")
+			}
+		})
+	}
+}
+
 // TestLint checks the workflows by actionlint, which knows the inputs of
 // action.yml and verify/action.yml.
 func TestLint(t *testing.T) {
 	files, err := filepath.Glob("workflows/*.yml")
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("the workflows are %q, %v", files, err)
 	}
 	for _, file := range files {
@@ -135,7 +166,7 @@ func newWorkflows(t *testing.T) workflows {
 
 // act runs a workflow in a copy of the snapshot and returns its log, and
 // whether it succeeded.
-func (w workflows) act(t *testing.T, name string) (log string, passed bool) {
+func (w workflows) act(t *testing.T, name string, more ...string) (log string, passed bool) {
 	dir := filepath.Join(t.TempDir(), "signgate")
 	if err := os.CopyFS(dir, os.DirFS(w.snapshot)); err != nil {
 		t.Fatal(err)
@@ -150,13 +181,14 @@ func (w workflows) act(t *testing.T, name string) (log string, passed bool) {
 
 	home := t.TempDir() // act keeps its settings and its cache below it
 	env := w.kms.Env()
-	cmd := command(t, 6*time.Minute, w.tool, "push",
+	args := append([]string{"push",
 		"--workflows", filepath.Join("test/e2e/workflows", name+".yml"),
-		"--platform", "ubuntu-latest="+w.runner, "--pull=false", "--no-cache-server",
-		"--container-options", "--volume="+w.crane+":/usr/local/bin/crane:ro",
-		"--var", "REGISTRY="+w.registry, "--var", "KMS_URL="+w.kms.URL, "--var", "KMS_FINGERPRINT="+w.kms.fingerprint,
-		"--secret", "HSM_PIN="+w.pin,
-		"--secret", "AWS_ACCESS_KEY_ID="+env["AWS_ACCESS_KEY_ID"], "--secret", "AWS_SECRET_ACCESS_KEY="+env["AWS_SECRET_ACCESS_KEY"])
+		"--platform", "ubuntu-latest=" + w.runner, "--pull=false", "--no-cache-server",
+		"--container-options", "--volume=" + w.crane + ":/usr/local/bin/crane:ro",
+		"--var", "REGISTRY=" + w.registry, "--var", "KMS_URL=" + w.kms.URL, "--var", "KMS_FINGERPRINT=" + w.kms.fingerprint,
+		"--secret", "HSM_PIN=" + w.pin,
+		"--secret", "AWS_ACCESS_KEY_ID=" + env["AWS_ACCESS_KEY_ID"], "--secret", "AWS_SECRET_ACCESS_KEY=" + env["AWS_SECRET_ACCESS_KEY"]}, more...)
+	cmd := command(t, 6*time.Minute, w.tool, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home+"/.cache", "XDG_CONFIG_HOME="+home+"/.config")
 	out, err := cmd.CombinedOutput()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/kmsigner/kmstest"
+	"github.com/signgate/signgate/internal/kmsigner/vaulttest"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -114,4 +115,28 @@ func startKMS(t *testing.T) kms {
 		t.Fatal(err)
 	}
 	return kms{server, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), fingerprint}
+}
+
+// vault is the fake Vault in this process, with one key and a token for it.
+type vault struct {
+	*vaulttest.Server
+	token, fingerprint string
+}
+
+func startVault(t *testing.T) vault {
+	const token = "token-that-no-log-shows"
+	server, err := vaulttest.New(vaulttest.Options{RootToken: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	at := vaulttest.KeyAt{Name: "release"}
+	if err := server.CreateKey(at, vaulttest.P256); err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := signer.Fingerprint(server.Public(at, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vault{server, token, fingerprint}
 }

@@ -22,7 +22,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
+	"github.com/signgate/signgate/internal/kmsigner/gcptest"
 	"github.com/signgate/signgate/internal/kmsigner/kmstest"
+	"github.com/signgate/signgate/internal/kmsigner/vaulttest"
 	"github.com/signgate/signgate/internal/pkcs11signer/softhsm"
 )
 
@@ -86,6 +88,46 @@ func startKMS(ts *testscript.TestScript, _ bool, args []string) {
 	s.Alias("alias/release", arn)
 	ts.Setenv("KMSKEY", arn)
 	for k, v := range s.Env() {
+		ts.Setenv(k, v)
+	}
+}
+
+// startVault starts a fake Vault with the key "release", and leads the
+// environment to it:
+//
+//	vault [ecdsa-p256]
+func startVault(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := vaulttest.New(vaulttest.Options{})
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	kind := vaulttest.P256
+	if len(args) > 0 {
+		kind = vaulttest.Type(args[0])
+	}
+	ts.Check(s.CreateKey(vaulttest.KeyAt{Name: "release"}, kind))
+	for k, v := range s.Env() {
+		ts.Setenv(k, v)
+	}
+}
+
+// startGoogle starts a fake Google Cloud KMS with a key of one version, and
+// leads the environment to it. GCPKEY is the name of the version:
+//
+//	google [EC_SIGN_P256_SHA256]
+func startGoogle(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := gcptest.New(gcptest.Options{})
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	algorithm := gcptest.P256
+	if len(args) > 0 {
+		algorithm = gcptest.Algorithm(args[0])
+	}
+	name, err := s.CreateKey("release", algorithm)
+	ts.Check(err)
+	ts.Setenv("GCPKEY", name)
+	credentials := ts.MkAbs("gha-creds.json")
+	ts.Check(os.WriteFile(credentials, s.Credentials(gcptest.Federated), 0o600))
+	for k, v := range s.Env(credentials) {
 		ts.Setenv(k, v)
 	}
 }

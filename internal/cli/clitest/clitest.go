@@ -43,6 +43,8 @@ func Params(dir string) testscript.Params {
 			"writes":   writes,
 			"genkey":   genKey,
 			"kms":      startKMS,
+			"vault":    startVault,
+			"google":   startGoogle,
 			"softhsm":  makeToken,
 			"tamper":   tamper,
 			"put":      put,
