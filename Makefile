@@ -58,6 +58,7 @@ bench:
 	go test -run '^$$' -bench . -benchmem ./internal/...
 	@test/setup/peers.sh cosign-v3
 	go run ./test/bench -beside
+	go run ./test/sizes
 
 clean:
 	rm -rf dist

@@ -34,6 +34,7 @@ var backends = []struct {
 }{
 	{"P-256 file", newP256},
 	{"P-256 KMS", newKMS},
+	{"P-256 Vault", newVault},
 	{"P-256 SoftHSM", func(t *testing.T) key { return newToken(t, "EC:prime256v1") }},
 	{"RSA-3072 file", func(t *testing.T) key { return newRSA(t, 3072) }},
 	{"RSA-2048 SoftHSM", func(t *testing.T) key { return newToken(t, "rsa:2048") }},
@@ -82,18 +83,29 @@ func encodePEM(kind string, der []byte) string {
 // newKMS makes a key in a fake AWS KMS. The public key is what signgate says;
 // the redirected backend needs it as a pin.
 func newKMS(t *testing.T) key {
-	cmd := exec.Command(programs.fakekms, "-alias", "alias/release")
+	return newService(t, "awskms:///alias/release", "AWS_", "AWS_SHARED_CREDENTIALS_FILE=", programs.fakekms, "-alias", "alias/release")
+}
+
+// newVault starts a fake Vault with a key.
+func newVault(t *testing.T) key {
+	return newService(t, "hashivault://release", "VAULT_", "VAULT_TOKEN=", programs.fakevault)
+}
+
+// newService starts a fake key service, which prints the variables that lead
+// to it; the last of them begins with last.
+func newService(t *testing.T, uri, prefix, last, program string, args ...string) key {
+	cmd := exec.Command(program, args...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	launch(t, cmd)
-	k := key{flags: []string{"--key", "awskms:///alias/release"}}
+	k := key{flags: []string{"--key", uri}}
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "AWS_") {
+		if strings.HasPrefix(lines.Text(), prefix) {
 			k.env = append(k.env, lines.Text())
 		}
-		if strings.HasPrefix(lines.Text(), "AWS_SHARED_CREDENTIALS_FILE=") {
+		if strings.HasPrefix(lines.Text(), last) {
 			break
 		}
 	}

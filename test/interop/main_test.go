@@ -16,7 +16,7 @@ const (
 
 // programs are the paths of what the tests run.
 var programs struct {
-	signgate, fakekms, cosign2, cosign3, registry string
+	signgate, fakekms, fakevault, cosign2, cosign3, registry string
 }
 
 // home is the home directory of all child processes. It is empty at first.
@@ -71,7 +71,7 @@ func findPeers() error {
 
 // build builds signgate and the fake KMS of this tree into dir.
 func build(dir string) error {
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/signgate", "./internal/kmsigner/kmstest/cmd/fakekms")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/signgate", "./internal/kmsigner/kmstest/cmd/fakekms", "./internal/kmsigner/vaulttest/cmd/fakevault")
 	cmd.Dir = filepath.Join("..", "..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -79,5 +79,6 @@ func build(dir string) error {
 	}
 	programs.signgate = cmp.Or(os.Getenv("SIGNGATE_BIN"), filepath.Join(dir, "signgate"))
 	programs.fakekms = filepath.Join(dir, "fakekms")
+	programs.fakevault = filepath.Join(dir, "fakevault")
 	return nil
 }
