@@ -38,7 +38,7 @@ func TestWidths(t *testing.T) {
 					}
 				}
 			}
-			if len(widths) < 4 {
+			if len(widths) < 3 { // a fourth one is a matter of luck for P-521
 				t.Errorf("the signatures have the widths %v: too few kinds to prove anything", widths)
 			}
 		})
