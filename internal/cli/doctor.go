@@ -62,7 +62,7 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		return err
 	}
 	var all []diagnosis
-	failed := false
+	var keys []*signer.Signer
 	for _, raw := range r.lines("key") {
 		uri, err := signer.ParseURI(raw)
 		if err != nil {
@@ -70,16 +70,21 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		}
 		d := diagnosis{Key: uri.String(), Checks: r.examineBackend(ctx, uri)}
 		if !d.failed() {
-			d.Checks = append(d.Checks, r.examineKey(ctx, uri)...)
+			key, closeKey, checks := r.examineKey(ctx, uri)
+			defer closeKey()
+			d.Checks = append(d.Checks, checks...)
+			keys = append(keys, key...)
 		}
-		failed = failed || d.failed()
 		all = append(all, d)
+	}
+	if len(keys) == len(all) {
+		all = append(all, diagnosis{Key: "together", Checks: r.examinePins(keys)})
 	}
 	err := printDiagnoses(r.stdout(), all)
 	if output == "json" {
 		err = report.WriteJSON(r.process.Stdout, all)
 	}
-	if err == nil && failed {
+	if err == nil && slices.ContainsFunc(all, diagnosis.failed) {
 		err = errOutcome(fault.Refused)
 	}
 	return err
@@ -101,29 +106,29 @@ func printDiagnoses(w io.Writer, all []diagnosis) error {
 	return err
 }
 
-// examineKey opens the key as sign does, and checks its type and its pin.
-// Where the backend does not examine itself, it makes a trial signature, which
-// is verified and thrown away.
-func (r *run) examineKey(ctx context.Context, uri signer.URI) []signer.Check {
+// examineKey opens the key as sign does, and checks its type. Where the backend
+// does not examine itself, it makes a trial signature, which is verified and
+// thrown away. It returns the key, or none when it cannot be used.
+func (r *run) examineKey(ctx context.Context, uri signer.URI) (keys []*signer.Signer, closeKey func(), checks []signer.Check) {
+	closeKey = func() {}
 	key, err := r.openKey(ctx, uri.Raw)
 	if err != nil {
-		return []signer.Check{failedCheck("public key", err)}
+		return nil, closeKey, []signer.Check{failedCheck("public key", err)}
 	}
 	if c, ok := key.(io.Closer); ok {
-		defer c.Close()
+		closeKey = func() { _ = c.Close() } // what was found stands
 	}
 	s, err := signer.Guard(key, r.keyRetry())
 	if err != nil {
-		return []signer.Check{failedCheck("public key", err)}
+		return nil, closeKey, []signer.Check{failedCheck("public key", err)}
 	}
-	var checks []signer.Check
 	if !examines(uri.Backend) {
 		checks = []signer.Check{{Name: "public key", Status: signer.OK, Fact: signer.KeyType(s.Public()) + ", " + s.Fingerprint()}, trial(ctx, s)}
 	}
 	if w := envelope.ReaderWarning(s.Public()); w != "" {
 		checks = append(checks, signer.Check{Name: "readers", Status: signer.Warn, Fact: w})
 	}
-	return append(checks, r.examinePin(s))
+	return []*signer.Signer{s}, closeKey, checks
 }
 
 // trial signs a fixed text, which the guard verifies.
@@ -138,15 +143,34 @@ func trial(ctx context.Context, s *signer.Signer) signer.Check {
 	return signer.Check{Name: "trial signature", Status: signer.OK, Fact: "made with " + string(alg) + " and verified"}
 }
 
-func (r *run) examinePin(s *signer.Signer) signer.Check {
+// examinePins decides about the keys together as sign does: none twice, each
+// with its pin, and none behind an endpoint override without one.
+func (r *run) examinePins(keys []*signer.Signer) []signer.Check {
 	pins := r.list("expected-key")
-	switch {
-	case len(pins) == 0:
-		return signer.Check{Name: "pin", Status: signer.Warn, Fact: "no expected-key is given", Next: "set expected-key to " + s.Fingerprint() + " once you know that this is the right key"}
-	case slices.Contains(pins, s.Fingerprint()):
-		return signer.Check{Name: "pin", Status: signer.OK, Fact: "it is the expected key"}
+	for i, k := range keys {
+		if slices.ContainsFunc(keys[:i], func(o *signer.Signer) bool { return o.Fingerprint() == k.Fingerprint() }) {
+			return []signer.Check{{Name: "keys", Status: signer.Fail, Fact: "the key " + k.ID() + " is given twice", Next: "remove one of its lines"}}
+		}
+		if to := k.RedirectedTo(); to != "" && len(pins) == 0 {
+			return []signer.Check{{Name: "pin", Status: signer.Fail, Fact: "an endpoint override sends the calls for " + k.ID() + " to " + to + ", and nothing says which key is expected",
+				Next: "set expected-key to " + k.Fingerprint() + " if that is the right key, give sign trusted-keys, or remove the override"}}
+		}
 	}
-	return signer.Check{Name: "pin", Status: signer.Fail, Fact: "its fingerprint is not in expected-key", Next: "find out whether the key was replaced on purpose"}
+	if len(pins) == 0 {
+		return []signer.Check{{Name: "pin", Status: signer.Warn, Fact: "no expected-key is given", Next: "set expected-key to " + fingerprints(keys) + " once you know that this is right"}}
+	}
+	if err := signer.CheckPins(keys, pins); err != nil {
+		return []signer.Check{failedCheck("pin", err)}
+	}
+	return []signer.Check{{Name: "pin", Status: signer.OK, Fact: "expected-key names what was found"}}
+}
+
+func fingerprints(keys []*signer.Signer) string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.Fingerprint()
+	}
+	return strings.Join(out, ",")
 }
 
 // failedCheck turns an error into a line.

@@ -67,8 +67,8 @@ func (s *Signer) Sign(ctx context.Context, alg Algorithm, message []byte) (Signa
 func (s *Signer) check(sig Signature, alg Algorithm, message []byte) error {
 	const next = "nothing was published; check that no proxy, alias change or endpoint override sits between signgate and the key"
 	if sig.KeyID != s.ID() || sig.Algorithm != alg {
-		return fault.Refusedf("key_mismatch", next, "asked %s to sign with %s, but %s answered with %s",
-			s.ID(), alg, sig.KeyID, sig.Algorithm)
+		return fault.Refusedf("key_mismatch", next, "asked %s to sign with %s, but %.300q answered with %.60q",
+			s.ID(), alg, sig.KeyID, string(sig.Algorithm))
 	}
 	if err := alg.Verify(s.Public(), message, sig.Bytes); err != nil {
 		return fault.Refusedf("bad_signature", next, "a signature that %s returned (request %q) does not verify with its public key: %w",

@@ -176,7 +176,7 @@ func (k *Key) signIn(ctx context.Context, s *site, alg signer.Algorithm, in kms.
 		return signer.Signature{}, explain(ctx, call{"Sign", arn, s.region}, err)
 	}
 	request, _ := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	sig := signer.Signature{Bytes: out.Signature, KeyID: aws.ToString(out.KeyId), Algorithm: algorithmOf(out.SigningAlgorithm, alg), RequestID: request}
+	sig := signer.Signature{Bytes: out.Signature, KeyID: clean(aws.ToString(out.KeyId)), Algorithm: algorithmOf(out.SigningAlgorithm, alg), RequestID: request}
 	if sig.KeyID == arn && arn != k.arn {
 		sig.KeyID, sig.RequestID = k.arn, s.region+"/"+request
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/logging"
@@ -43,8 +45,12 @@ func newClient(ctx context.Context, ref reference, region string, opts Options) 
 		return nil, fault.Configf("aws_region_missing", "set AWS_REGION, add ?region=eu-west-1 to the key, or give the key as an ARN",
 			"the key %s names no AWS Region and none is set", ref.key)
 	}
-	if imdsState == imds.ClientDisabled && aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)) {
-		return nil, noCredentials()
+	machine := aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)) || aws.IsCredentialsProvider(cfg.Credentials, (*endpointcreds.Provider)(nil))
+	if imdsState == imds.ClientDisabled && machine {
+		return nil, noCredentials() // the role of the machine or the container is not the one that was meant
+	}
+	if err := checkPlain(aws.ToString(cfg.BaseEndpoint)); err != nil {
+		return nil, err
 	}
 	return kms.NewFromConfig(cfg, func(o *kms.Options) {
 		o.Retryer = aws.NopRetryer{}
@@ -54,6 +60,19 @@ func newClient(ctx context.Context, ref reference, region string, opts Options) 
 			o.BaseEndpoint = aws.String("https://" + ref.host)
 		}
 	}), nil
+}
+
+// checkPlain refuses an endpoint that would get the session token over plain
+// HTTP, except on this machine.
+func checkPlain(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" {
+		return nil // the SDK says what is no URL
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fault.Configf("aws_config_invalid", "use https://", "the endpoint override leads to %s over plain HTTP, and credentials travel encrypted only", clean(u.Host))
 }
 
 // chooseRegion returns the Region that URI and environment ask for, or "" to

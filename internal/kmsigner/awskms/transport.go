@@ -19,18 +19,26 @@ func noCredentials() error {
 		"no AWS credentials: `permissions: id-token: write` missing, or the configure-aws-credentials step did not run")
 }
 
+// harmless are the errors of AWS STS whose message is repeated. Others may
+// quote the whole signed request, with the session token.
+var harmless = []string{"AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "ExpiredToken", "ExpiredTokenException", "IDPCommunicationError", "IDPRejectedClaim", "ValidationError", "RegionDisabledException", "PackedPolicyTooLarge", "ThrottlingException"}
+
 // explainCredentials reports a source of credentials that gave none. Of the
 // cause it repeats only what AWS STS or the network said: other sources run
 // programs that may say anything.
 func explainCredentials(err error) error {
 	what, said, transient := "the source of the AWS credentials gave none", "", false
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		said = fmt.Sprintf(": %s (%s, request %s)", clean(api.ErrorMessage()), clean(api.ErrorCode()), requestID(err))
+		said = fmt.Sprintf(": %s, request %s", clean(api.ErrorCode()), requestID(err))
+		if slices.Contains(harmless, api.ErrorCode()) {
+			said = fmt.Sprintf(": %s (%s, request %s)", clean(api.ErrorMessage()), clean(api.ErrorCode()), requestID(err))
+		}
 		transient = slices.Contains(throttles, api.ErrorCode()) || slices.Contains(outages, api.ErrorCode()) || status(err) >= 500
 	} else if strings.Contains(err.Error(), "failed to retrieve jwt") {
 		said = ": AWS_WEB_IDENTITY_TOKEN_FILE cannot be read"
 	} else if sent, ok := errors.AsType[*url.Error](err); ok {
-		said, transient = ": "+network(sent), true
+		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+		said, transient = ": "+network(sent), !untrusted
 	} else if strings.Contains(err.Error(), "EC2 IMDS") {
 		return noCredentials()
 	}

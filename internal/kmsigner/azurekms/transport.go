@@ -70,6 +70,7 @@ var authority = regexp.MustCompile(`(?i)\bauthorization(?:_uri)?="?([^", ]*)`)
 // (parseTenant of keyvault/internal v1.2.0), and panics when there is none.
 func sound(resp *http.Response) bool {
 	header := strings.Join(resp.Header.Values("WWW-Authenticate"), " ")
+	header += " " + strings.ReplaceAll(header, "Bearer ", "") // as the SDK reads it
 	for _, m := range authority.FindAllStringSubmatch(header, -1) {
 		u, err := url.Parse(m[1])
 		if err != nil || u.Scheme != "https" || u.Host == "" || len(u.Path) < 2 {
