@@ -49,17 +49,15 @@ func newClient(ctx context.Context, ref reference, region string, opts Options) 
 	if imdsState == imds.ClientDisabled && machine {
 		return nil, noCredentials() // the role of the machine or the container is not the one that was meant
 	}
-	if err := checkPlain(aws.ToString(cfg.BaseEndpoint)); err != nil {
-		return nil, err
-	}
-	return kms.NewFromConfig(cfg, func(o *kms.Options) {
+	client := kms.NewFromConfig(cfg, func(o *kms.Options) {
 		o.Retryer = aws.NopRetryer{}
 		o.Credentials = credentials{cfg.Credentials}
 		o.HTTPClient = guarded(cfg.HTTPClient, opts.HTTPClient)
 		if ref.host != "" {
 			o.BaseEndpoint = aws.String("https://" + ref.host)
 		}
-	}), nil
+	})
+	return client, checkPlain(aws.ToString(client.Options().BaseEndpoint))
 }
 
 // checkPlain refuses an endpoint that would get the session token over plain

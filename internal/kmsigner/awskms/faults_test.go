@@ -217,6 +217,12 @@ func TestCredentials(t *testing.T) {
 			`<Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error><RequestId>7f1e</RequestId></ErrorResponse>`)
 	}))
 	defer sts.Close()
+	quoting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Canonical String x-amz-security-token:`+token+`</Message></Error><RequestId>7f1e</RequestId></ErrorResponse>`)
+	}))
+	defer quoting.Close()
 	jwt := filepath.Join(t.TempDir(), "jwt")
 	if err := os.WriteFile(jwt, []byte(token), 0o600); err != nil {
 		t.Fatal(err)
@@ -230,13 +236,15 @@ func TestCredentials(t *testing.T) {
 	}{
 		"missing": {none, fault.Config, "aws_credentials_missing",
 			"no AWS credentials: `permissions: id-token: write` missing, or the configure-aws-credentials step did not run"},
-		"wrong secret":    {map[string]string{"AWS_SECRET_ACCESS_KEY": secret + "x"}, fault.Undecided, "aws_credentials_rejected", "InvalidSignatureException"},
-		"wrong key":       {map[string]string{"AWS_ACCESS_KEY_ID": "AKIAOTHER"}, fault.Undecided, "aws_credentials_rejected", "UnrecognizedClientException"},
-		"no token":        {map[string]string{"AWS_SESSION_TOKEN": ""}, fault.Undecided, "aws_credentials_rejected", "session token"},
-		"no token file":   {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt + "x", "AWS_ROLE_ARN": role}), fault.Undecided, "aws_credentials_failed", "AWS_WEB_IDENTITY_TOKEN_FILE cannot be read"},
-		"role refused":    {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": sts.URL}), fault.Undecided, "aws_credentials_failed", "Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied, request 7f1e)"},
-		"STS is away":     {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}), fault.Undecided, "aws_credentials_failed", "connection refused"},
-		"no such profile": {with(map[string]string{"AWS_PROFILE": "none"}), fault.Config, "aws_config_invalid", "none"},
+		"wrong secret":           {map[string]string{"AWS_SECRET_ACCESS_KEY": secret + "x"}, fault.Undecided, "aws_credentials_rejected", "InvalidSignatureException"},
+		"wrong key":              {map[string]string{"AWS_ACCESS_KEY_ID": "AKIAOTHER"}, fault.Undecided, "aws_credentials_rejected", "UnrecognizedClientException"},
+		"no token":               {map[string]string{"AWS_SESSION_TOKEN": ""}, fault.Undecided, "aws_credentials_rejected", "session token"},
+		"no token file":          {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt + "x", "AWS_ROLE_ARN": role}), fault.Undecided, "aws_credentials_failed", "AWS_WEB_IDENTITY_TOKEN_FILE cannot be read"},
+		"role refused":           {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": sts.URL}), fault.Undecided, "aws_credentials_failed", "Not authorized to perform sts:AssumeRoleWithWebIdentity (AccessDenied, request 7f1e)"},
+		"STS is away":            {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}), fault.Undecided, "aws_credentials_failed", "connection refused"},
+		"STS quotes the request": {with(map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": jwt, "AWS_ROLE_ARN": role, "AWS_ENDPOINT_URL_STS": quoting.URL}), fault.Undecided, "aws_credentials_failed", "gave none: SignatureDoesNotMatch, request 7f1e"},
+		"plain HTTP":             {map[string]string{"AWS_ENDPOINT_URL_KMS": "http://kms.example"}, fault.Config, "aws_config_invalid", "kms.example over plain HTTP"},
+		"no such profile":        {with(map[string]string{"AWS_PROFILE": "none"}), fault.Config, "aws_config_invalid", "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
@@ -258,6 +266,24 @@ func TestExpiredCredentials(t *testing.T) {
 	wantFault(t, err, fault.Undecided, "aws_credentials_expired", "role-duration-seconds")
 	if n := server.Count("Sign"); n != 1 {
 		t.Errorf("%d calls with expired credentials, want 1", n)
+	}
+}
+
+// The role of the container that this runs in is not taken unasked.
+func TestContainerRole(t *testing.T) {
+	asked := false
+	agent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer agent.Close()
+	server := start(t)
+	arn := create(t, server, kmstest.P256)
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": agent.URL + "/role"} {
+		t.Setenv(name, value)
+	}
+	_, err := awskms.Open(t.Context(), "awskms:///"+arn, awskms.Options{})
+	wantFault(t, err, fault.Config, "aws_credentials_missing")
+	if asked {
+		t.Error("the agent of the container was asked")
 	}
 }
 

@@ -124,6 +124,9 @@ func TestTokensStayAtHome(t *testing.T) {
 		"a short authority": {func(w http.ResponseWriter, r *http.Request) bool {
 			return challenge(w, r, `Bearer authorization="https://evil.example", resource="https://vault.azure.net"`)
 		}, "kms_unexpected"},
+		"an authority that only the SDK sees": {func(w http.ResponseWriter, r *http.Request) bool {
+			return challenge(w, r, `Bearer authorBearer ization=x resource=https://vault.azure.net`)
+		}, "kms_unexpected"},
 		"no resource": {func(w http.ResponseWriter, r *http.Request) bool {
 			return challenge(w, r, `Bearer authorization="https://a/b"`)
 		}, "kms_unexpected"},
