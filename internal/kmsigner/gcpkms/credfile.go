@@ -91,8 +91,10 @@ func (file credentialsFile) open(name string, data []byte, o Options) (*credenti
 	}
 	c := &credentials{from: name, kind: string(file.Type), identity: clean(file.identity()), quotaProject: file.QuotaProject, mask: o.Mask}
 	c.hide(file.PrivateKey, file.ClientSecret, file.RefreshToken)
-	for _, value := range file.Source.Headers {
-		c.hide(strings.TrimPrefix(value, "Bearer "))
+	for name, value := range file.Source.Headers {
+		if strings.EqualFold(name, "Authorization") { // others, such as Metadata: True, are no secrets
+			c.hide(strings.TrimPrefix(value, "Bearer "))
+		}
 	}
 	// The library keeps this context for later tokens, so it has no deadline;
 	// the client has one.
