@@ -18,7 +18,9 @@ func (r *run) openKeys(ctx context.Context) (keys []*signer.Signer, closer func(
 	var open []io.Closer
 	closer = func() {
 		for _, c := range open {
-			c.Close()
+			if err := c.Close(); err != nil { // what was signed stands
+				r.warn("a key backend was not left as it should be: " + err.Error())
+			}
 		}
 	}
 	uris := r.lines("key")

@@ -52,7 +52,7 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachmen
 		return nil, err
 	}
 	p.api = known == supported
-	if len(layers) > 0 || v.behind(ctx) {
+	if len(layers) > 0 || v.Behind(ctx) {
 		p.formats, p.layers = append(p.formats, envelope.SimpleSigning), c.signatureLayers(s, p.api)
 	}
 	if len(bundles) > 0 {
@@ -70,11 +70,6 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachmen
 	}
 	return p, g.Wait()
 }
-
-// Behind reports whether the signature tag, as v has it, lacks versions that
-// are listed: a writer was cut short before it could merge them. Attach and
-// Confirm do that, also without attachments.
-func (v *View) Behind(ctx context.Context) bool { return v.behind(ctx) }
 
 // support returns whether the registry serves the referrers API. It is unknown
 // without an error as long as the repository does not exist.

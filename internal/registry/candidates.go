@@ -118,7 +118,7 @@ func (v *View) layers(ctx context.Context, want envelope.Want) (out []entry, err
 		return nil, err
 	}
 	list := m.Layers
-	if want.Quick && v.behind(ctx) {
+	if want.Quick && v.Behind(ctx) {
 		others, err := v.overwritten(ctx)
 		if err != nil {
 			return nil, err

@@ -54,15 +54,6 @@ func (m members) bytes() []byte {
 	return out.Bytes()
 }
 
-// listed returns the entries of a list, and none of what is no list.
-func (m members) listed(name string) []descriptor {
-	list, err := m.descriptors(name)
-	if err != nil {
-		return nil
-	}
-	return list
-}
-
 func (m members) descriptors(name string) ([]descriptor, error) {
 	var list []descriptor
 	if m[name] == nil {

@@ -41,8 +41,12 @@ func (l merged) extend(t tagged) (m members, changed bool, err error) {
 	if changed, err = l.add(m); err != nil {
 		return nil, false, malformed(l.repository, l.tag, err)
 	}
-	if n := len(m.listed(l.name)); changed && l.name == "layers" && n > maxLayers {
-		return nil, false, fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s would get %d signatures at its %s, and readers stop at %d", l.subject, n, StoreSignatureTag, maxLayers)
+	list, err := m.list(l.name)
+	if err != nil {
+		return nil, false, malformed(l.repository, l.tag, err)
+	}
+	if changed && l.name == "layers" && len(list) > maxLayers {
+		return nil, false, fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s would get %d signatures at its %s, and readers stop at %d", l.subject, len(list), StoreSignatureTag, maxLayers)
 	}
 	plain := l.referrer && t.presence == Found && t.MediaType == image.OCIManifest && m["subject"] == nil
 	return m, changed || plain, nil

@@ -101,9 +101,10 @@ func (v *View) heads(ctx context.Context) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-// behind reports whether the tag lacks versions, as far as its lists are known
-// already.
-func (v *View) behind(ctx context.Context) bool {
+// Behind reports whether the signature tag lacks versions that are listed, as
+// far as both were read already: a writer was cut short before it could merge
+// them. Attach and Confirm do that, also without attachments.
+func (v *View) Behind(ctx context.Context) bool {
 	_, tagged := v.tags.Get(SignatureTag(v.subject.Digest))
 	l, listed := v.referrers.Get(struct{}{})
 	if !tagged || !listed || l.support != supported {
