@@ -19,6 +19,7 @@ type services struct {
 	base     string // an image to run the binaries of the host in
 	registry string // as seen from the host
 	crane    string
+	ca       string // what the certificate of the KMS is trusted by; in PEM
 }
 
 func newServices(t *testing.T) services {
@@ -40,7 +41,12 @@ func newServices(t *testing.T) services {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building fakekms: %v\n%s", err, out)
 	}
-	s.service(t, "kms", "--volume", fake+":/bin/fakekms:ro", s.base, "/bin/fakekms", "--listen", ":8080", "--alias", "alias/release")
+	cert := t.TempDir()
+	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+		"-subj", "/CN=kms", "-addext", "subjectAltName=DNS:kms", "-out", cert+"/kms.pem", "-keyout", cert+"/kms.key")
+	s.ca = readFile(t, cert+"/kms.pem")
+	s.service(t, "kms", "--volume", fake+":/bin/fakekms:ro", "--volume", cert+":/cert:ro", s.base, "/bin/fakekms",
+		"--listen", ":8443", "--alias", "alias/release", "--cert", "/cert/kms.pem", "--cert-key", "/cert/kms.key")
 	eventually(t, "fakekms has a key", func() bool {
 		return strings.Contains(run(t, "docker", "logs", s.name("kms")), "KEY_ARN=")
 	})
@@ -81,9 +87,11 @@ func (s services) push(t *testing.T, ref, content string) string {
 	return run(t, s.crane, "digest", s.registry+"/"+ref)
 }
 
-// kmsEnv leads the AWS SDK to the KMS service.
-func (s services) kmsEnv() map[string]string {
-	env := map[string]string{"AWS_ENDPOINT_URL_KMS": "http://kms:8080"}
+// kmsEnv leads the AWS SDK to the KMS service. The job has the service's CA
+// in RUNNER_TEMP: credentials leave a machine encrypted only.
+func (s services) kmsEnv(t *testing.T, r *runner) map[string]string {
+	write(t, r.temp+"/kms.pem", s.ca)
+	env := map[string]string{"AWS_ENDPOINT_URL_KMS": "https://kms:8443", "AWS_CA_BUNDLE": r.temp + "/kms.pem"}
 	out, err := exec.Command("docker", "logs", s.name("kms")).Output()
 	if err != nil {
 		return env
@@ -98,11 +106,12 @@ func (s services) kmsEnv() map[string]string {
 }
 
 // kmsPublicKey asks the KMS by the command line in the image.
-func (s services) kmsPublicKey(t *testing.T, image string) string {
+func (s services) kmsPublicKey(t *testing.T, r *runner) string {
 	t.Helper()
-	args := []string{"run", "--rm", "--label", "signgate-e2e", "--network", s.network, "--entrypoint", "/usr/local/bin/signgate"}
-	for name, value := range s.kmsEnv() {
-		args = append(args, "--env", name+"="+value)
+	args := []string{"run", "--rm", "--label", "signgate-e2e", "--network", s.network, "--volume", r.temp + ":/github/runner_temp",
+		"--entrypoint", "/usr/local/bin/signgate"}
+	for name, value := range s.kmsEnv(t, r) {
+		args = append(args, "--env", name+"="+r.inside(value))
 	}
-	return run(t, "docker", append(args, image, "key", "public", "--key", "awskms:///alias/release")...) + "\n"
+	return run(t, "docker", append(args, r.image, "key", "public", "--key", "awskms:///alias/release")...) + "\n"
 }

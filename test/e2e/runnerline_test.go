@@ -49,8 +49,8 @@ func TestRunnerLine(t *testing.T) {
 	})
 
 	t.Run("KMS", func(t *testing.T) {
-		env := services.kmsEnv()
-		pem := services.kmsPublicKey(t, r.image)
+		env := services.kmsEnv(t, r)
+		pem := services.kmsPublicKey(t, r)
 		write(t, r.work+"/keys/kms.pem", pem)
 		out := r.run(t, step{"action.yml", with(image, map[string]string{"key": "awskms:///alias/release", "trusted-keys": "keys/kms.pem"}), env})
 		out.passed(t, digest)

@@ -24,6 +24,7 @@ package kmstest
 
 import (
 	"cmp"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -34,12 +35,13 @@ import (
 
 // Options configures a Server. The zero value is ready to use.
 type Options struct {
-	Addr            string // the address to listen on; 127.0.0.1:0 when empty
-	Region          string // eu-west-1 when empty
-	Account         string // 111122223333 when empty
-	AccessKeyID     string // AWS's documented example when empty
-	SecretAccessKey string // AWS's documented example when empty
-	SessionToken    string // requests need this token when it is set
+	Addr            string      // the address to listen on; 127.0.0.1:0 when empty
+	Region          string      // eu-west-1 when empty
+	Account         string      // 111122223333 when empty
+	AccessKeyID     string      // AWS's documented example when empty
+	SecretAccessKey string      // AWS's documented example when empty
+	SessionToken    string      // requests need this token when it is set
+	TLS             *tls.Config // the server speaks HTTPS with it; plain HTTP when nil
 	Now             func() time.Time
 }
 
@@ -86,8 +88,12 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	scheme := "http://"
+	if opts.TLS != nil {
+		l, scheme = tls.NewListener(l, opts.TLS), "https://"
+	}
 	s := &Server{
-		URL:     "http://" + l.Addr().String(),
+		URL:     scheme + l.Addr().String(),
 		opts:    opts,
 		keys:    map[string]*key{},
 		aliases: map[string]string{},

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -32,10 +33,16 @@ func run(args []string, stdout io.Writer) error {
 	spec := flags.String("spec", string(kmstest.P256), "key spec of the key to create")
 	alias := flags.String("alias", "", "alias of the key, like alias/release")
 	region := flags.String("region", "eu-west-1", "region of the service")
+	certificate := flags.String("cert", "", "certificate chain in PEM; the service speaks HTTPS with it")
+	certificateKey := flags.String("cert-key", "", "key of the certificate in PEM")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	server, err := kmstest.New(kmstest.Options{Addr: *listen, Region: *region})
+	secure, err := tlsConfig(*certificate, *certificateKey)
+	if err != nil {
+		return err
+	}
+	server, err := kmstest.New(kmstest.Options{Addr: *listen, Region: *region, TLS: secure})
 	if err != nil {
 		return err
 	}
@@ -47,6 +54,15 @@ func run(args []string, stdout io.Writer) error {
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	<-stop
 	return nil
+}
+
+// tlsConfig returns nil when there is no certificate.
+func tlsConfig(cert, key string) (*tls.Config, error) {
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, err
 }
 
 func describe(w io.Writer, server *kmstest.Server, spec kmstest.Spec, alias string) error {
