@@ -40,7 +40,11 @@
 // PKCS#11 needs cgo and Linux. In other builds Open says which build has it.
 package pkcs11signer
 
-import "github.com/signgate/signgate/internal/signer"
+import (
+	"crypto"
+
+	"github.com/signgate/signgate/internal/signer"
+)
 
 // EnvPIN is the environment variable that is asked for the PIN last.
 const EnvPIN = "SIGNGATE_PKCS11_PIN"
@@ -51,6 +55,25 @@ type Options struct {
 	// pkcs11-module. It stands in for module-path in the URI; when both are
 	// given they have to be the same file.
 	Module string
+
+	// Socket is the path of the Unix socket of a p11-kit server, the input
+	// pkcs11-socket: the module is then p11-kit's client, which is found in
+	// the usual places when Module is empty.
+	Socket string
+
+	// InitArgs is what C_Initialize gets as its reserved argument, for
+	// modules that read their configuration there; the input
+	// pkcs11-init-args.
+	InitArgs string
+
+	// PublicKeys stand in for the public half of a key whose token has
+	// none, the input pkcs11-public-key. One of them may have the key's
+	// type; what it signs proves that it is the right one.
+	PublicKeys []crypto.PublicKey
+
+	// KeyPolicy decides about keys that can leave the token, the input
+	// pkcs11-key-policy. Empty is Warn.
+	KeyPolicy KeyPolicy
 
 	// PIN is the input pkcs11-pin, PINFile the input pkcs11-pin-file. The
 	// file wins, then PIN, then pin-source and pin-value of the URI, then
