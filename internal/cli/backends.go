@@ -29,10 +29,11 @@ func (r *run) openKey(ctx context.Context, raw string) (signer.Key, error) {
 	case signer.HashiVault:
 		return hashivault.Open(ctx, uri.Raw, r.vault())
 	case signer.PKCS11:
-		return pkcs11signer.Open(ctx, uri.Raw, pkcs11signer.Options{
-			Module: r.runner.TranslatePath(r.get("pkcs11-module")), PIN: r.get("pkcs11-pin"), PINFile: r.runner.TranslatePath(r.get("pkcs11-pin-file")),
-			Getenv: r.process.getenv, Workspace: r.process.getenv("GITHUB_WORKSPACE"), AllowWorkspaceModule: r.AllowWorkspaceModule, Warn: r.warn,
-		})
+		opts, err := r.pkcs11()
+		if err != nil {
+			return nil, err
+		}
+		return pkcs11signer.Open(ctx, uri.Raw, opts)
 	}
 	if !r.process.Demo {
 		r.warn("the key is a file: whoever can read the file can sign; use a KMS or an HSM for releases")

@@ -55,7 +55,11 @@ func (r *run) describeKeys(keys []*signer.Signer) error {
 		if err != nil {
 			return err
 		}
-		r.report.Keys = append(r.report.Keys, report.Key{ID: k.ID(), Type: signer.KeyType(k.Public()), Fingerprint: k.Fingerprint(), PublicKey: text})
+		key := report.Key{ID: k.ID(), Type: signer.KeyType(k.Public()), Fingerprint: k.Fingerprint(), PublicKey: text}
+		if c, told := k.Custody(); told {
+			key.Custody = &c
+		}
+		r.report.Keys = append(r.report.Keys, key)
 		if w := envelope.ReaderWarning(k.Public()); w != "" {
 			r.warn(w)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/pkcs11signer"
 )
 
 // options are the inputs of a run, read and checked.
@@ -21,6 +22,7 @@ type options struct {
 	DryRun                bool
 	AllowUntrustedTrigger bool
 	AllowWorkspaceModule  bool
+	KeyPolicy             pkcs11signer.KeyPolicy
 	Timeout               time.Duration
 	Retries               int
 	Settle                time.Duration
@@ -66,6 +68,9 @@ func parse(v values) (o options, err error) {
 	if o.Annotations, err = v.annotations(); err != nil {
 		return o, err
 	}
+	if o.KeyPolicy, err = v.keyPolicy(); err != nil {
+		return o, err
+	}
 	if o.StoreIn, err = v.repository("signature-repository"); err != nil {
 		return o, err
 	}
@@ -92,6 +97,15 @@ func (o *options) numbers() error {
 	}
 	o.Sequence, err = o.number("sequence", 1, envelope.MaxSequence)
 	return err
+}
+
+func (v values) keyPolicy() (pkcs11signer.KeyPolicy, error) {
+	policy := pkcs11signer.KeyPolicy(v.get("pkcs11-key-policy"))
+	switch policy {
+	case pkcs11signer.Off, pkcs11signer.Warn, pkcs11signer.Require:
+		return policy, nil
+	}
+	return "", badInput("pkcs11-key-policy", string(policy), "off, warn or require")
 }
 
 func (v values) formats() ([]envelope.Format, error) {

@@ -21,17 +21,7 @@ const maxTrust = 1 << 20
 // given.
 func (r *run) trustedKeys() ([]envelope.Key, error) {
 	var keys []envelope.Key
-	rest := []byte(r.get("trusted-keys"))
-	for len(bytes.TrimSpace(rest)) > 0 {
-		source, text, after, err := r.nextTrust(bytes.TrimSpace(rest))
-		if err != nil {
-			return nil, err
-		}
-		rest = after
-		found, err := policy.ParseKeys(source, text)
-		if err != nil {
-			return nil, err
-		}
+	err := r.publicKeys("trusted-keys", func(source string, text []byte, found []envelope.Key) {
 		sum := sha256.Sum256(text)
 		trust := report.Trust{Source: source, SHA256: hex.EncodeToString(sum[:])}
 		for _, k := range found {
@@ -39,16 +29,37 @@ func (r *run) trustedKeys() ([]envelope.Key, error) {
 		}
 		r.report.Trust = append(r.report.Trust, trust)
 		keys = append(keys, found...)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return keys, r.checkTrust()
 }
 
-// nextTrust takes one source from the input: a PEM block, env://NAME or a path.
-func (r *run) nextTrust(rest []byte) (source string, text, after []byte, err error) {
+// publicKeys reads an input of public keys and calls each with every source.
+func (r *run) publicKeys(input string, each func(source string, text []byte, keys []envelope.Key)) error {
+	rest := bytes.TrimSpace([]byte(r.get(input)))
+	for len(rest) > 0 {
+		source, text, after, err := r.nextSource(input, rest)
+		if err != nil {
+			return err
+		}
+		keys, err := policy.ParseKeys(source, text)
+		if err != nil {
+			return err
+		}
+		each(source, text, keys)
+		rest = bytes.TrimSpace(after)
+	}
+	return nil
+}
+
+// nextSource takes one source from an input: a PEM block, env://NAME or a path.
+func (r *run) nextSource(input string, rest []byte) (source string, text, after []byte, err error) {
 	if bytes.HasPrefix(rest, []byte("-----BEGIN ")) {
 		block, after := pem.Decode(rest)
 		if block == nil || bytes.Count(rest[:len(rest)-len(after)], []byte("-----BEGIN ")) != 1 {
-			return "", nil, nil, badInput("trusted-keys", "-----BEGIN …", "whole PEM blocks with their lines")
+			return "", nil, nil, badInput(input, "-----BEGIN …", "whole PEM blocks with their lines")
 		}
 		return "inline", pem.EncodeToMemory(block), after, nil
 	}
@@ -57,11 +68,11 @@ func (r *run) nextTrust(rest []byte) (source string, text, after []byte, err err
 	if name, ok := strings.CutPrefix(source, "env://"); ok {
 		value, set := r.process.lookup(name)
 		if !set {
-			return "", nil, nil, fault.Configf("trusted_key_invalid", "set it, or correct the name", "the variable %s of trusted-keys is not set", name)
+			return "", nil, nil, fault.Configf("trusted_key_invalid", "set it, or correct the name", "the variable %s of %s is not set", name, input)
 		}
 		return source, []byte(value), after, nil
 	}
-	text, err = readFile("trusted-keys", r.runner.TranslatePath(source), maxTrust)
+	text, err = readFile(input, r.runner.TranslatePath(source), maxTrust)
 	return source, text, after, err
 }
 

@@ -68,7 +68,7 @@ func (m *module) hangUp(s session) { _ = m.api.CloseSession(s.handle) }
 
 // sign makes one signature. When the token lost the session, it connects anew
 // and tries once more.
-func (c *connection) sign(ctx context.Context, mechanism uint, data []byte) ([]byte, error) {
+func (c *connection) sign(ctx context.Context, mechanism *pkcs11.Mechanism, data []byte) ([]byte, error) {
 	raw, generation, err := c.attempt(ctx, mechanism, data)
 	if !gone(err) || ctx.Err() != nil {
 		return raw, err
@@ -82,7 +82,7 @@ func (c *connection) sign(ctx context.Context, mechanism uint, data []byte) ([]b
 
 // attempt makes one signature in one session and returns the session's
 // generation.
-func (c *connection) attempt(ctx context.Context, mechanism uint, data []byte) ([]byte, int, error) {
+func (c *connection) attempt(ctx context.Context, mechanism *pkcs11.Mechanism, data []byte) ([]byte, int, error) {
 	s, err := c.pool.take(ctx)
 	if err != nil {
 		return nil, s.generation, err
@@ -92,9 +92,9 @@ func (c *connection) attempt(ctx context.Context, mechanism uint, data []byte) (
 	return raw, s.generation, err
 }
 
-func (c *connection) signIn(s session, mechanism uint, data []byte) ([]byte, error) {
+func (c *connection) signIn(s session, mechanism *pkcs11.Mechanism, data []byte) ([]byte, error) {
 	api := c.module.api
-	if err := api.SignInit(s.handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, s.key); err != nil {
+	if err := api.SignInit(s.handle, []*pkcs11.Mechanism{mechanism}, s.key); err != nil {
 		return nil, called("C_SignInit", err)
 	}
 	if c.always {

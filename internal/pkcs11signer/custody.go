@@ -1,5 +1,13 @@
 package pkcs11signer
 
+import (
+	"fmt"
+	"strings"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/signer"
+)
+
 // KeyPolicy says what happens with a key that can leave its token, or whose
 // module does not say whether it can.
 type KeyPolicy string
@@ -11,3 +19,27 @@ const (
 	Warn    KeyPolicy = "warn"    // they are read and reported, and an extractable key draws a warning
 	Require KeyPolicy = "require" // a key that is extractable, or not sensitive, is refused
 )
+
+// judge decides about a key by what its module says. Warn and the empty policy
+// return a sentence where Require refuses a fact; what the module does not say
+// is undecided under Require.
+func (p KeyPolicy) judge(key string, c signer.Custody) (warning string, err error) {
+	const next = "make a key that cannot leave its token, for example with signgate key generate, or set pkcs11-key-policy to warn"
+	var fact string
+	switch {
+	case c.Extractable == signer.Yes:
+		fact = fmt.Sprintf("the private key %s can be taken out of its token (CKA_EXTRACTABLE is true)", key)
+	case c.Sensitive == signer.No:
+		fact = fmt.Sprintf("the private key %s shows its value to whoever is logged in (CKA_SENSITIVE is false)", key)
+	case p == Require && (c.Extractable != signer.No || c.Sensitive != signer.Yes):
+		return "", fault.Undecidedf("pkcs11_key_unproven", "ask the vendor how the module reports this, or set pkcs11-key-policy to warn",
+			"the module does not say whether the private key %s can leave its token (CKA_EXTRACTABLE %s, CKA_SENSITIVE %s)", key, c.Extractable, c.Sensitive)
+	}
+	if p == Require && fact != "" {
+		return "", fault.Refusedf("pkcs11_key_extractable", next, "%s", fact)
+	}
+	if fact != "" {
+		warning = fact + "; " + next[:strings.Index(next, ", or set")]
+	}
+	return warning, nil
+}

@@ -100,3 +100,7 @@ func loadable(lib string) bool {
 	defer C.free(unsafe.Pointer(name))
 	return C.loadable(name) != 0
 }
+
+// reserved returns text as C_Initialize takes it. It is never freed, because a
+// module may keep it.
+func reserved(text string) unsafe.Pointer { return unsafe.Pointer(C.CString(text)) }

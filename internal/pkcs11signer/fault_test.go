@@ -90,12 +90,12 @@ func (f *faulty) Sign(s pkcs11.SessionHandle, data []byte) ([]byte, error) {
 // module returns SoftHSM with f in between.
 func (f *faulty) module(t *testing.T) *module {
 	t.Helper()
-	real, err := modules.load(t.Context(), resolved(t))
+	real, err := modules.load(t.Context(), start{path: resolved(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.cryptoki = real.api
-	return &module{path: real.path, api: f, info: real.info, rejected: map[attempt]error{}}
+	return &module{start: real.start, api: f, info: real.info, rejected: map[attempt]error{}}
 }
 
 func resolved(t *testing.T) string {
@@ -109,7 +109,7 @@ func resolved(t *testing.T) string {
 
 func (f *faulty) open(t *testing.T, u URI) *tokenKey {
 	t.Helper()
-	k, err := f.module(t).open(t.Context(), u, labPIN)
+	k, err := f.module(t).open(t.Context(), u, labPIN, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestTokenStaysAway(t *testing.T) {
 
 func TestSilentSlot(t *testing.T) {
 	f := &faulty{onToken: func(uint) error { return pkcs11.Error(pkcs11.CKR_DEVICE_ERROR) }}
-	_, err := f.module(t).open(t.Context(), p256, labPIN)
+	_, err := f.module(t).open(t.Context(), p256, labPIN, Options{})
 	check(t, err, fault.Undecided, "pkcs11_device", "a slot did not answer: C_GetTokenInfo returned CKR_DEVICE_ERROR")
 
 	real := open(t, "pkcs11:token=lab;object=p256").backend.(*tokenKey).conn.pool.origin.slot.id
@@ -218,11 +218,11 @@ func TestSilentSlot(t *testing.T) {
 func TestNoTokenAtAll(t *testing.T) {
 	f := &faulty{noSlots: true}
 	m := f.module(t)
-	_, err := m.open(t.Context(), p256, labPIN)
+	_, err := m.open(t.Context(), p256, labPIN, Options{})
 	check(t, err, fault.Config, "pkcs11_token_not_found", "it offers none at all")
 	m.info.LibraryDescription = "p11-kit (no connection)"
-	_, err = m.open(t.Context(), p256, labPIN)
-	check(t, err, fault.Config, "pkcs11_token_not_found", "not connected to a p11-kit server", "P11_KIT_SERVER_ADDRESS")
+	_, err = m.open(t.Context(), p256, labPIN, Options{})
+	check(t, err, fault.Config, "pkcs11_socket_unreachable", "not connected to a p11-kit server", "P11_KIT_SERVER_ADDRESS")
 }
 
 func TestReadWriteFallback(t *testing.T) {
@@ -236,7 +236,7 @@ func TestReadWriteFallback(t *testing.T) {
 		t.Error(err)
 	}
 	f.onOpen = func(uint) error { return pkcs11.Error(0x80000123) }
-	_, err := f.module(t).open(t.Context(), p256, labPIN)
+	_, err := f.module(t).open(t.Context(), p256, labPIN, Options{})
 	check(t, err, fault.Undecided, "pkcs11_device", "C_OpenSession returned the vendor's code 0x80000123")
 }
 

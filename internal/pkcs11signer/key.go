@@ -5,6 +5,7 @@ package pkcs11signer
 import (
 	"context"
 	"crypto"
+	"slices"
 	"time"
 
 	"github.com/miekg/pkcs11"
@@ -25,7 +26,7 @@ func Open(ctx context.Context, uri string, opts Options) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := opts.modulePath(u)
+	s, err := opts.start(u)
 	if err != nil {
 		return nil, err
 	}
@@ -33,41 +34,56 @@ func Open(ctx context.Context, uri string, opts Options) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := modules.load(ctx, path)
+	m, err := modules.load(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	k, err := m.open(ctx, u, pin)
+	k, err := m.open(ctx, u, pin, opts)
 	if err != nil {
 		return nil, err
 	}
-	if k.warning != "" {
-		opts.warn(k.warning)
+	for _, w := range k.warnings {
+		opts.warn(w)
 	}
 	return &Key{k}, nil
 }
 
-// tokenKey is the backend of a Key.
-type tokenKey struct {
-	conn    *connection
-	id      string
-	public  crypto.PublicKey
-	warning string
+// start returns the module that the options and the URI agree on.
+func (o Options) start(u URI) (start, error) {
+	path, err := o.modulePath(u)
+	s := start{path: path, socket: o.Socket, initArgs: o.InitArgs}
+	if err != nil || o.Socket == "" {
+		return s, err
+	}
+	if err := checkSocket(o.Socket); err != nil {
+		return s, err
+	}
+	return s, s.checkClient()
 }
 
-func (m *module) open(ctx context.Context, u URI, pin string) (*tokenKey, error) {
+// tokenKey is the backend of a Key.
+type tokenKey struct {
+	conn     *connection
+	id       string
+	public   crypto.PublicKey
+	custody  signer.Custody
+	allowed  []uint // mechanisms; empty for all
+	warnings []string
+}
+
+func (m *module) open(ctx context.Context, u URI, pin string, opts Options) (*tokenKey, error) {
 	return within(ctx, "opening the key "+u.String(), func() (*tokenKey, error) {
-		k, err := m.newKey(u, pin)
+		k, err := m.newKey(u, pin, opts)
 		return k, explain(err, "the key "+u.String()+" cannot be opened")
 	}, func(k *tokenKey) { k.conn.pool.close() })
 }
 
-func (m *module) newKey(u URI, pin string) (*tokenKey, error) {
+func (m *module) newKey(u URI, pin string, opts Options) (*tokenKey, error) {
 	s, key, err := m.dial(u, pin)
 	if err != nil {
 		return nil, err
 	}
-	k, err := m.describe(s, key)
+	k, err := m.describe(s, key, opts)
 	if err != nil {
 		m.hangUp(s)
 		return nil, err
@@ -81,23 +97,39 @@ func (m *module) newKey(u URI, pin string) (*tokenKey, error) {
 	return k, nil
 }
 
-// describe reads what does not change about the key.
-func (m *module) describe(s session, key object) (*tokenKey, error) {
+// describe reads what does not change about the key, and decides whether it may
+// be used.
+func (m *module) describe(s session, key object, opts Options) (*tokenKey, error) {
 	v := view{m.api, s.handle}
-	public, err := v.publicKey(key, s.slot)
+	public, err := v.publicKey(key, s.slot, opts.PublicKeys)
 	if err != nil {
+		return nil, err
+	}
+	k := &tokenKey{id: identity(key.uri(s.slot)), public: public.key}
+	if w := pinWarning(s.slot); w != "" {
+		k.warnings = append(k.warnings, w)
+	}
+	if err := k.read(v, key, opts.KeyPolicy); err != nil {
 		return nil, err
 	}
 	always, err := v.truth(key.handle, pkcs11.CKA_ALWAYS_AUTHENTICATE)
-	if err != nil {
-		return nil, err
+	k.conn = &connection{module: m, always: always}
+	return k, err
+}
+
+// read reads how the key is kept and what it may be used for.
+func (k *tokenKey) read(v view, key object, policy KeyPolicy) (err error) {
+	if k.allowed, err = v.mechanisms(key.handle); err != nil || policy == Off {
+		return err
 	}
-	return &tokenKey{
-		conn:    &connection{module: m, always: always},
-		id:      identity(key.uri(s.slot)),
-		public:  public,
-		warning: pinWarning(s.slot),
-	}, nil
+	if k.custody, err = v.custody(key.handle); err != nil {
+		return err
+	}
+	warning, err := policy.judge(k.id, k.custody)
+	if warning != "" {
+		k.warnings = append(k.warnings, warning)
+	}
+	return err
 }
 
 // narrow returns the URI that finds this token and this key again, in whatever
@@ -126,6 +158,10 @@ func (k *tokenKey) ID() string { return k.id }
 // Public returns the public key.
 func (k *tokenKey) Public() crypto.PublicKey { return k.public }
 
+// Custody returns what the module says about how the key is kept. It is the
+// zero value under the policy Off.
+func (k *tokenKey) Custody() signer.Custody { return k.custody }
+
 // Sign signs message with the token. When ctx ends first, the call into the
 // module is left behind, see the package comment.
 func (k *tokenKey) Sign(ctx context.Context, alg signer.Algorithm, message []byte) (signer.Signature, error) {
@@ -133,6 +169,9 @@ func (k *tokenKey) Sign(ctx context.Context, alg signer.Algorithm, message []byt
 		return signer.Signature{}, signer.ErrUnsupported(k.id, alg, k.public)
 	}
 	mechanism, data := request(alg, k.public, message)
+	if len(k.allowed) > 0 && !slices.Contains(k.allowed, mechanism.Mechanism) {
+		return signer.Signature{}, notAllowed(k.id, mechanism.Mechanism, k.allowed)
+	}
 	what := "signing with " + k.id
 	raw, err := within(ctx, what, func() ([]byte, error) { return k.conn.sign(ctx, mechanism, data) }, func([]byte) {})
 	if is(err, pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID) {

@@ -55,14 +55,14 @@ func TestMissingPIN(t *testing.T) {
 func TestFlagsBeforeLogin(t *testing.T) {
 	for flags, want := range map[uint]string{pkcs11.CKF_USER_PIN_LOCKED: "has locked its PIN", pkcs11.CKF_USER_PIN_FINAL_TRY: "one more mistake"} {
 		f := &faulty{set: flags}
-		_, err := f.module(t).open(t.Context(), p256, labPIN)
+		_, err := f.module(t).open(t.Context(), p256, labPIN, Options{})
 		check(t, err, fault.Config, "pkcs11_pin_locked", want)
 		if f.logins.Load() != 0 {
 			t.Error("a PIN was presented")
 		}
 	}
 	f := &faulty{clear: pkcs11.CKF_LOGIN_REQUIRED}
-	_, err := f.module(t).open(t.Context(), p256, labPIN)
+	_, err := f.module(t).open(t.Context(), p256, labPIN, Options{})
 	check(t, err, fault.Config, "pkcs11_key_not_found", "no private key to this login")
 	if f.logins.Load() != 0 {
 		t.Error("a PIN was presented to a token that wants none")
@@ -77,7 +77,7 @@ func TestProtectedPath(t *testing.T) {
 		}
 		return pkcs11.Error(pkcs11.CKR_FUNCTION_CANCELED)
 	}
-	_, err := f.module(t).open(t.Context(), p256, "")
+	_, err := f.module(t).open(t.Context(), p256, "", Options{})
 	check(t, err, fault.Undecided, "pkcs11_device", "C_Login returned CKR_FUNCTION_CANCELED")
 }
 
@@ -92,7 +92,7 @@ func TestLoginAnswers(t *testing.T) {
 		f := &faulty{onLogin: func(uint, string) error { return pkcs11.Error(rv) }}
 		m := f.module(t)
 		for range 2 {
-			_, err := m.open(t.Context(), p256, labPIN)
+			_, err := m.open(t.Context(), p256, labPIN, Options{})
 			check(t, err, fault.Config, want, "CKR_")
 		}
 		if got := f.logins.Load(); got != 1 {
@@ -118,7 +118,7 @@ func TestAlreadyLoggedIn(t *testing.T) {
 		return f.cryptoki.Login(s, user, pin) // and then the token says ALREADY_LOGGED_IN to ours
 	}
 	m = f.module(t)
-	k, err := m.open(t.Context(), p256, labPIN)
+	k, err := m.open(t.Context(), p256, labPIN, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/miekg/pkcs11"
 
@@ -24,20 +26,20 @@ const sha256Info = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01
 // request returns the mechanism and its input for a signature. Only the
 // mechanisms that nearly every module has are used, and they do not hash, so
 // everything that defines the signature is made here.
-func request(alg signer.Algorithm, pub crypto.PublicKey, message []byte) (uint, []byte) {
+func request(alg signer.Algorithm, pub crypto.PublicKey, message []byte) (*pkcs11.Mechanism, []byte) {
 	digest := alg.Digest(message)
 	switch alg {
 	case signer.Ed25519:
-		return mechanismEdDSA, message
+		return pkcs11.NewMechanism(mechanismEdDSA, nil), message
 	case signer.RSAPKCS1SHA256:
-		return pkcs11.CKM_RSA_PKCS, append([]byte(sha256Info), digest...)
+		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), append([]byte(sha256Info), digest...)
 	}
 	if k, ok := pub.(*ecdsa.PublicKey); ok {
 		// FIPS 186-5 section 6.4.1 takes the leftmost bits; not every
 		// module accepts more than that.
 		digest = digest[:min(len(digest), (k.Params().N.BitLen()+7)/8)]
 	}
-	return pkcs11.CKM_ECDSA, digest
+	return pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest
 }
 
 // encode turns the token's answer into the encoding of the algorithm.
@@ -54,4 +56,29 @@ func encode(pub crypto.PublicKey, raw []byte) ([]byte, error) {
 	return asn1.Marshal(struct{ R, S *big.Int }{
 		new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:]),
 	})
+}
+
+// mechanismName returns the name of a mechanism that signgate uses, or the
+// number of another.
+func mechanismName(m uint) string {
+	switch m {
+	case pkcs11.CKM_ECDSA:
+		return "CKM_ECDSA"
+	case pkcs11.CKM_RSA_PKCS:
+		return "CKM_RSA_PKCS"
+	case mechanismEdDSA:
+		return "CKM_EDDSA"
+	}
+	return fmt.Sprintf("0x%X", m)
+}
+
+// notAllowed is the fault of a key whose CKA_ALLOWED_MECHANISMS lacks the one
+// that the signature needs.
+func notAllowed(key string, mechanism uint, allowed []uint) error {
+	var names []string
+	for _, m := range allowed {
+		names = append(names, mechanismName(m))
+	}
+	return fault.Configf("pkcs11_key_unusable", "use a key that may sign a digest with that mechanism, or make one with signgate key generate",
+		"the key %s allows only the mechanisms %s, and the signature needs %s", key, strings.Join(names, ", "), mechanismName(mechanism))
 }

@@ -128,7 +128,7 @@ func TestModuleOnce(t *testing.T) {
 	if a.backend.(*tokenKey).conn.module != b.backend.(*tokenKey).conn.module {
 		t.Error("two names made two modules")
 	}
-	adopted, err := startModule(resolved(t))
+	adopted, err := startModule(start{path: resolved(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

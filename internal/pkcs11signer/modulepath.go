@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -17,9 +18,12 @@ const moduleExample = "set pkcs11-module to the absolute path of the vendor's li
 // modulePath returns the resolved path of the module that the options and the
 // URI agree on.
 func (o Options) modulePath(u URI) (string, error) {
-	given := o.Module
-	if given == "" {
-		given = u.ModulePath
+	given := cmp.Or(o.Module, u.ModulePath)
+	if given == "" && o.Socket != "" {
+		var err error
+		if given, err = findClient(); err != nil {
+			return "", err
+		}
 	}
 	if given == "" {
 		return "", fault.Configf("pkcs11_module_missing", moduleExample, "no PKCS#11 module was given for the key %s", u)

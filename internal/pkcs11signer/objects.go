@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/signer"
 )
 
 // view is what one session sees on a token.
@@ -164,4 +165,45 @@ func (v view) number(h pkcs11.ObjectHandle, kind uint) (uint, error) {
 func (v view) truth(h pkcs11.ObjectHandle, kind uint) (bool, error) {
 	value, err := v.attribute(h, kind)
 	return len(value) == 1 && value[0] != 0, err
+}
+
+// answer reads an attribute that is a CK_BBOOL; anything else than one byte is
+// unknown.
+func (v view) answer(h pkcs11.ObjectHandle, kind uint) (signer.Answer, error) {
+	value, err := v.attribute(h, kind)
+	switch {
+	case err != nil || len(value) != 1:
+		return signer.Unknown, err
+	case value[0] != 0:
+		return signer.Yes, nil
+	}
+	return signer.No, nil
+}
+
+// mechanisms reads CKA_ALLOWED_MECHANISMS; nothing means that there is no
+// restriction.
+func (v view) mechanisms(h pkcs11.ObjectHandle) ([]uint, error) {
+	value, err := v.attribute(h, pkcs11.CKA_ALLOWED_MECHANISMS)
+	var all []uint
+	for ; len(value) >= 8; value = value[8:] {
+		all = append(all, uint(binary.NativeEndian.Uint64(value)))
+	}
+	return all, err
+}
+
+// custody reads how the private key is kept.
+func (v view) custody(h pkcs11.ObjectHandle) (c signer.Custody, err error) {
+	for _, a := range []struct {
+		kind uint
+		to   *signer.Answer
+	}{
+		{pkcs11.CKA_SENSITIVE, &c.Sensitive}, {pkcs11.CKA_EXTRACTABLE, &c.Extractable},
+		{pkcs11.CKA_NEVER_EXTRACTABLE, &c.NeverExtractable}, {pkcs11.CKA_LOCAL, &c.Local},
+		{pkcs11.CKA_ALWAYS_AUTHENTICATE, &c.AlwaysAuthenticate},
+	} {
+		if *a.to, err = v.answer(h, a.kind); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }

@@ -12,49 +12,91 @@ import (
 	"github.com/signgate/signgate/internal/signer"
 )
 
+// half is the public half of a key and where it was found.
+type half struct {
+	key    crypto.PublicKey
+	source string
+}
+
 // publicKey returns the public half of a private key. It looks, in this order,
 // for a public object with the same id and type, for a certificate with the
-// same id, into the private object itself, and for a public object with the
-// same label. Whatever it finds is proved by the first signature, which the
-// guard verifies.
-func (v view) publicKey(key object, s slot) (crypto.PublicKey, error) {
+// same id, into the private object itself, for a public object with the same
+// label, and among the keys that were given. Whatever it finds is proved by the
+// first signature, which the guard verifies.
+func (v view) publicKey(key object, s slot, given []crypto.PublicKey) (half, error) {
 	kind, err := v.number(key.handle, pkcs11.CKA_KEY_TYPE)
 	if err != nil {
-		return nil, err
+		return half{}, err
 	}
-	for _, source := range v.sources(key, kind) {
-		found, err := source()
+	for _, source := range append(v.sources(key, kind), supplied(kind, given)) {
+		found, err := source.find()
 		if err != nil {
-			return nil, err
+			return half{}, err
 		}
 		found = distinct(found)
 		if len(found) > 1 {
-			return nil, fault.Configf("pkcs11_key_ambiguous", "give each key pair an id of its own with the vendor's tool",
-				"%d different public keys belong to the private key %s", len(found), key.uri(s))
+			return half{}, fault.Configf("pkcs11_key_ambiguous", source.next,
+				"%d different public keys could belong to the private key %s, by %s", len(found), key.uri(s), source.name)
 		}
 		if len(found) == 1 {
-			return found[0], signer.CheckKey(found[0])
+			return half{found[0], source.name}, signer.CheckKey(found[0])
 		}
 	}
-	return nil, fault.Configf("pkcs11_public_missing", "import the public key or its certificate into the token with the same id as the private key",
+	return half{}, fault.Configf("pkcs11_public_missing",
+		"give the public key in pkcs11-public-key, or import it or its certificate into the token with the same id as the private key",
 		"the private key %s has no public key object or certificate on its token", key.uri(s))
 }
 
-// sources are the places to look for the public half; each returns what it
-// finds.
-func (v view) sources(key object, kind uint) []func() ([]crypto.PublicKey, error) {
+// source is a place to look for the public half.
+type source struct {
+	name string
+	next string // what to do about several answers
+	find func() ([]crypto.PublicKey, error)
+}
+
+// sources are the places on the token; each returns what it finds.
+func (v view) sources(key object, kind uint) []source {
 	id, label := pkcs11.NewAttribute(pkcs11.CKA_ID, key.id), pkcs11.NewAttribute(pkcs11.CKA_LABEL, key.label)
-	var list []func() ([]crypto.PublicKey, error)
+	const next = "give each key pair an id of its own with the vendor's tool"
+	var list []source
 	if key.id != "" {
 		list = append(list,
-			func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, id) },
-			func() ([]crypto.PublicKey, error) { return v.certificates(kind, id) })
+			source{"the public key object with the same id", next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, id) }},
+			source{"the certificate with the same id", next, func() ([]crypto.PublicKey, error) { return v.certificates(kind, id) }})
 	}
-	list = append(list, func() ([]crypto.PublicKey, error) { return v.read(key.handle, kind) })
+	list = append(list,
+		source{"the private key object", next, func() ([]crypto.PublicKey, error) { return v.read(key.handle, kind) }},
+		source{"CKA_PUBLIC_KEY_INFO of the private key", next, func() ([]crypto.PublicKey, error) { return v.info(key.handle, kind) }})
 	if key.label != "" {
-		list = append(list, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) })
+		list = append(list, source{"the public key object with the same label", next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) }})
 	}
 	return list
+}
+
+// supplied is the place for the keys that the options gave: the one of the
+// private key's type.
+func supplied(kind uint, given []crypto.PublicKey) source {
+	return source{"pkcs11-public-key", "give the public key of this key alone", func() (found []crypto.PublicKey, err error) {
+		for _, k := range given {
+			if keyType(k) == kind {
+				found = append(found, k)
+			}
+		}
+		return found, nil
+	}}
+}
+
+// info reads the SubjectPublicKeyInfo that modules of PKCS#11 2.40 may keep with
+// the private key.
+func (v view) info(h pkcs11.ObjectHandle, kind uint) ([]crypto.PublicKey, error) {
+	der, err := v.attribute(h, pkcs11.CKA_PUBLIC_KEY_INFO)
+	if err != nil || len(der) == 0 {
+		return nil, err
+	}
+	if pub, err := x509.ParsePKIXPublicKey(der); err == nil && keyType(pub) == kind {
+		return []crypto.PublicKey{pub}, nil
+	}
+	return nil, nil // several modules put something else there
 }
 
 func (v view) publicObjects(kind uint, by *pkcs11.Attribute) ([]crypto.PublicKey, error) {

@@ -22,8 +22,16 @@ type registry struct {
 	entries map[string]*entry
 }
 
+// start is how a module is started.
+type start struct {
+	path     string // resolved
+	socket   string // of the p11-kit server, or ""
+	initArgs string // the reserved argument of C_Initialize, or ""
+}
+
 // entry is a module that is starting, or started once ready is closed.
 type entry struct {
+	start
 	ready  chan struct{}
 	module *module
 	err    error
@@ -31,7 +39,7 @@ type entry struct {
 
 // module is an initialised library.
 type module struct {
-	path string
+	start
 	api  cryptoki
 	info pkcs11.Info
 
@@ -39,30 +47,33 @@ type module struct {
 	rejected map[attempt]error // the PINs that tokens rejected
 }
 
-// load returns the module at the resolved path and starts it when it is the
-// first to ask.
-func (r *registry) load(ctx context.Context, path string) (*module, error) {
+// load returns the module and starts it when it is the first to ask.
+func (r *registry) load(ctx context.Context, s start) (*module, error) {
 	r.mu.Lock()
-	e := r.entries[path]
+	e := r.entries[s.path]
 	if e == nil {
-		e = &entry{ready: make(chan struct{})}
-		r.entries[path] = e
-		go r.start(e, path)
+		e = &entry{start: s, ready: make(chan struct{})}
+		r.entries[s.path] = e
+		go r.start(e)
 	}
 	r.mu.Unlock()
+	if e.start != s {
+		return nil, fault.Configf("pkcs11_module_invalid", "use one pkcs11-socket and one pkcs11-init-args for a module",
+			"the PKCS#11 module %s runs already with another socket or another argument", s.path)
+	}
 	select {
 	case <-e.ready:
 		return e.module, e.err
 	case <-ctx.Done():
-		return nil, late(ctx, "loading the PKCS#11 module "+path)
+		return nil, late(ctx, "loading the PKCS#11 module "+s.path)
 	}
 }
 
-func (r *registry) start(e *entry, path string) {
-	e.module, e.err = startModule(path)
+func (r *registry) start(e *entry) {
+	e.module, e.err = startModule(e.start)
 	if e.err != nil {
 		r.mu.Lock()
-		delete(r.entries, path)
+		delete(r.entries, e.path)
 		r.mu.Unlock()
 	}
 	close(e.ready)
@@ -70,26 +81,47 @@ func (r *registry) start(e *entry, path string) {
 
 // startModule loads and initialises a library. One that is initialised already
 // belongs to somebody else in this process and is used as it is.
-func startModule(path string) (*module, error) {
-	if err := inspect(path); err != nil {
+func startModule(s start) (*module, error) {
+	if err := inspect(s.path); err != nil {
 		return nil, err
 	}
-	if err := probe(path); err != nil {
+	if err := s.announceSocket(); err != nil {
 		return nil, err
 	}
-	lib := pkcs11.New(path)
+	if err := probe(s.path); err != nil {
+		return nil, err
+	}
+	lib := pkcs11.New(s.path)
 	if lib == nil {
-		return nil, unusable(path, "try again", "the library changed while it was loaded")
+		return nil, unusable(s.path, "try again", "the library changed while it was loaded")
 	}
-	if err := lib.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-		return nil, fault.Undecidedf("pkcs11_device", "check the module's own configuration file, environment variables and connection",
-			"the PKCS#11 module %s does not start: %w", path, called("C_Initialize", err))
+	if err := s.initialise(lib); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+		return nil, s.notStarted(err)
 	}
 	info, err := lib.GetInfo()
 	if err != nil {
-		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+path+" does not start")
+		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+s.path+" does not start")
 	}
-	return &module{path: path, api: lib, info: info, rejected: map[attempt]error{}}, nil
+	m := &module{start: s, api: lib, info: info, rejected: map[attempt]error{}}
+	if s.socket != "" && m.disconnected() {
+		return nil, m.noConnection()
+	}
+	return m, nil
+}
+
+func (s start) initialise(lib *pkcs11.Ctx) error {
+	if s.initArgs == "" {
+		return lib.Initialize()
+	}
+	return lib.Initialize(pkcs11.InitializeWithReserved(reserved(s.initArgs)))
+}
+
+func (s start) notStarted(err error) error {
+	next := "check the module's own configuration file, environment variables and connection"
+	if is(err, pkcs11.CKR_ARGUMENTS_BAD) {
+		next = "check pkcs11-init-args, which some modules need and others refuse"
+	}
+	return fault.Undecidedf("pkcs11_device", next, "the PKCS#11 module %s does not start: %w", s.path, called("C_Initialize", err))
 }
 
 // within runs f in a goroutine of its own and waits for it as long as ctx

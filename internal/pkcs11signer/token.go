@@ -110,9 +110,8 @@ func (m *module) noToken(u URI, all, found []slot, silent error) error {
 	case len(all) > 0:
 		return fault.Configf("pkcs11_token_not_found", "name one of them in the key URI",
 			"no token of %s matches %s; it offers %s", m.path, u, offers(all, u.ModulePath))
-	case strings.Contains(m.info.LibraryDescription, "no connection"):
-		return fault.Configf("pkcs11_token_not_found", "check P11_KIT_SERVER_ADDRESS, that the socket exists and that this user owns it",
-			"%s offers no token, because it is not connected to a p11-kit server", m.path)
+	case m.disconnected():
+		return m.noConnection()
 	}
 	return fault.Configf("pkcs11_token_not_found", "check the module's own configuration file and environment variables, and that the device is connected",
 		"no token of %s matches %s; it offers none at all", m.path, u)

@@ -63,5 +63,5 @@ func parseKey(block *pem.Block) (crypto.PublicKey, error) {
 }
 
 func badKey(name, why string) error {
-	return fault.Configf("trusted_key_invalid", "give public keys in PEM, as signgate key public prints them", "the trusted key %s cannot be used: %s", name, why)
+	return fault.Configf("trusted_key_invalid", "give public keys in PEM, as signgate key public prints them", "the public key %s cannot be used: %s", name, why)
 }

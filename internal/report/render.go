@@ -34,6 +34,11 @@ func (r *Report) Text(w io.Writer) error {
 		Line(&b, "%s %s", mark(s.Outcome), s.label())
 		s.text(&b)
 	}
+	for _, k := range r.Keys {
+		if k.Custody != nil {
+			Line(&b, "key: %s: %s", k.ID, k.custody())
+		}
+	}
 	for _, t := range r.Trust {
 		Line(&b, "trust: %s (sha256 %s)", t.Source, t.SHA256)
 	}
@@ -111,6 +116,11 @@ func (r *Report) verdict() string {
 	return "PASSED: the required trusted keys have signed"
 }
 
+// custody says how the key is kept, and whose word that is.
+func (k Key) custody() string {
+	return k.Custody.String() + " (the word of its module, which is trusted in this)"
+}
+
 func mark(outcome string) string {
 	switch outcome {
 	case "passed":
@@ -135,12 +145,20 @@ func (r *Report) Summary() []string {
 		sections = append(sections, s.failures()...)
 	}
 	for _, k := range r.Keys {
-		sections = append(sections, fmt.Sprintf("<details><summary>Public key %s</summary>\n\n```\n%s```\n\n</details>\n", escape(k.Fingerprint), k.PublicKey))
+		sections = append(sections, k.details())
 	}
 	for _, w := range r.Warnings {
 		sections = append(sections, "> [!WARNING]\n> "+escape(w)+"\n")
 	}
 	return sections
+}
+
+func (k Key) details() string {
+	kept := ""
+	if k.Custody != nil {
+		kept = escape(k.custody()) + "\n\n"
+	}
+	return fmt.Sprintf("<details><summary>Public key %s</summary>\n\n%s```\n%s```\n\n</details>\n", escape(k.Fingerprint), kept, k.PublicKey)
 }
 
 func (r *Report) table() string {

@@ -12,6 +12,7 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/signer"
 )
 
 // SchemaVersion is the version of the JSON form.
@@ -47,10 +48,11 @@ type Failure struct {
 
 // Key is a key that signed.
 type Key struct {
-	ID          string `json:"id"`
-	Type        string `json:"type"`
-	Fingerprint string `json:"fingerprint"`
-	PublicKey   string `json:"publicKey"` // PEM
+	ID          string          `json:"id"`
+	Type        string          `json:"type"`
+	Fingerprint string          `json:"fingerprint"`
+	PublicKey   string          `json:"publicKey"`         // PEM
+	Custody     *signer.Custody `json:"custody,omitempty"` // how the backend says that it is kept
 }
 
 // Trust is a source of trusted keys.

@@ -48,6 +48,16 @@ func (s *Signer) RedirectedTo() string {
 	return ""
 }
 
+// Custody returns how the key's backend says that the key is kept, and false
+// when it says nothing.
+func (s *Signer) Custody() (Custody, bool) {
+	k, ok := s.key.(Kept)
+	if !ok || k.Custody() == (Custody{}) {
+		return Custody{}, false
+	}
+	return k.Custody(), true
+}
+
 // Sign signs message and returns the signature only after it has verified it
 // locally, with the public key fetched at open, over the exact message. It
 // repeats a transient failure as its policy says, and nothing else. A response

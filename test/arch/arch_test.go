@@ -37,7 +37,7 @@ var may = map[string][]string{
 	"internal/registry":               {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
 	"internal/policy":                 {"internal/signer", "internal/envelope"},
 	"internal/gate":                   {"internal/policy", "internal/attest", "internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
-	"internal/report":                 {"internal/gate", "internal/envelope", "internal/image"},
+	"internal/report":                 {"internal/gate", "internal/envelope", "internal/image", "internal/signer"},
 }
 
 var shared = []string{"internal/fault", "internal/retry", "internal/memo"}
