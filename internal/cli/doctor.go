@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -95,7 +94,11 @@ func printDiagnoses(w io.Writer, all []diagnosis) error {
 	for _, d := range all {
 		fmt.Fprintf(&out, "%s\n", d.Key)
 		for _, c := range d.Checks {
-			fmt.Fprintf(&out, "  %-4s %s: %s", c.Status, c.Name, c.Fact)
+			fmt.Fprintf(&out, "  %-4s %s: ", c.Status, c.Name)
+			if c.Code != "" {
+				fmt.Fprintf(&out, "%s: ", c.Code)
+			}
+			out.WriteString(c.Fact)
 			if c.Next != "" {
 				fmt.Fprintf(&out, "; %s", c.Next)
 			}
@@ -113,14 +116,14 @@ func (r *run) examineKey(ctx context.Context, uri signer.URI) (keys []*signer.Si
 	closeKey = func() {}
 	key, err := r.openKey(ctx, uri.Raw)
 	if err != nil {
-		return nil, closeKey, []signer.Check{failedCheck("public key", err)}
+		return nil, closeKey, []signer.Check{signer.Failed("public key", err)}
 	}
 	if c, ok := key.(io.Closer); ok {
 		closeKey = func() { _ = c.Close() } // what was found stands
 	}
 	s, err := signer.Guard(key, r.keyRetry())
 	if err != nil {
-		return nil, closeKey, []signer.Check{failedCheck("public key", err)}
+		return nil, closeKey, []signer.Check{signer.Failed("public key", err)}
 	}
 	if !examines(uri.Backend) {
 		checks = []signer.Check{{Name: "public key", Status: signer.OK, Fact: signer.KeyType(s.Public()) + ", " + s.Fingerprint()}, trial(ctx, s)}
@@ -138,7 +141,7 @@ func trial(ctx context.Context, s *signer.Signer) signer.Check {
 		_, err = s.Sign(ctx, alg, []byte("signgate doctor: a trial signature"))
 	}
 	if err != nil {
-		return failedCheck("trial signature", err)
+		return signer.Failed("trial signature", err)
 	}
 	return signer.Check{Name: "trial signature", Status: signer.OK, Fact: "made with " + string(alg) + " and verified"}
 }
@@ -160,7 +163,7 @@ func (r *run) examinePins(keys []*signer.Signer) []signer.Check {
 		return []signer.Check{{Name: "pin", Status: signer.Warn, Fact: "no expected-key is given", Next: "set expected-key to " + fingerprints(keys) + " once you know that this is right"}}
 	}
 	if err := signer.CheckPins(keys, pins); err != nil {
-		return []signer.Check{failedCheck("pin", err)}
+		return []signer.Check{signer.Failed("pin", err)}
 	}
 	return []signer.Check{{Name: "pin", Status: signer.OK, Fact: "expected-key names what was found"}}
 }
@@ -171,13 +174,4 @@ func fingerprints(keys []*signer.Signer) string {
 		out[i] = k.Fingerprint()
 	}
 	return strings.Join(out, ",")
-}
-
-// failedCheck turns an error into a line.
-func failedCheck(name string, err error) signer.Check {
-	c := signer.Check{Name: name, Status: signer.Fail, Fact: err.Error()}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		c.Fact, c.Next = f.Code+": "+f.What, f.Next
-	}
-	return c
 }

@@ -2,7 +2,6 @@ package awskms
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -47,19 +46,15 @@ type examination struct {
 }
 
 func (e *examination) ok(name, format string, args ...any) {
-	e.checks = append(e.checks, signer.Check{Name: name, Status: signer.OK, Fact: fmt.Sprintf(format, args...)})
+	e.checks = append(e.checks, signer.Good(name, format, args...))
 }
 
 func (e *examination) warn(name, next, format string, args ...any) {
-	e.checks = append(e.checks, signer.Check{Name: name, Status: signer.Warn, Fact: fmt.Sprintf(format, args...), Next: next})
+	e.checks = append(e.checks, signer.Doubtful(name, next, format, args...))
 }
 
 func (e *examination) fail(name string, err error) []signer.Check {
-	c := signer.Check{Name: name, Status: signer.Fail, Fact: err.Error()}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		c.Fact, c.Next = f.What, f.Next
-	}
-	e.checks = append(e.checks, c)
+	e.checks = append(e.checks, signer.Failed(name, err))
 	return e.checks
 }
 

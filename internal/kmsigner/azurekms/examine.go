@@ -2,8 +2,6 @@ package azurekms
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -24,9 +22,9 @@ func Examine(ctx context.Context, uri string, opts Options) []signer.Check {
 	if err != nil {
 		return []signer.Check{failed(err)}
 	}
-	checks := []signer.Check{ok("vault", "%s of the cloud %s at %s, login at %s", v.ref.place.service, v.ref.place.cloud, v.ref.host, v.ref.place.logins[0])}
+	checks := []signer.Check{signer.Good("vault", "%s of the cloud %s at %s, login at %s", v.ref.place.service, v.ref.place.cloud, v.ref.host, v.ref.place.logins[0])}
 	bundle, err := v.read(ctx, opts.Retry)
-	if name := failed(err).Name; err != nil && name == "credentials" {
+	if err != nil && failed(err).Name == "credentials" {
 		return append(checks, failed(err))
 	}
 	checks = append(checks, v.credentials())
@@ -46,7 +44,7 @@ func Examine(ctx context.Context, uri string, opts Options) []signer.Check {
 
 // credentials says who asked, once the vault has been asked.
 func (v *vault) credentials() signer.Check {
-	c := ok("credentials", "%s", v.login.who())
+	c := signer.Good("credentials", "%s", v.login.who())
 	if strings.HasPrefix(c.Fact, "AZURE_CLIENT_SECRET") {
 		c.Status, c.Next = signer.Warn, "give the application a federated credential instead; a client secret is stolen with whatever holds it"
 	}
@@ -58,20 +56,20 @@ func (k *Key) describe() signer.Check {
 	if err != nil {
 		return failed(err)
 	}
-	return ok("public key", "%s, %s, for expected-key; signs with %s", signer.KeyType(k.public), fingerprint, azureAlgorithms[k.alg])
+	return signer.Good("public key", "%s, %s, for expected-key; signs with %s", signer.KeyType(k.public), fingerprint, azureAlgorithms[k.alg])
 }
 
 // describe reports what the vault says of the key.
 func (v *vault) describe(bundle azkeys.KeyBundle) []signer.Check {
-	key := ok("key", "%s", v.ref)
+	key := signer.Good("key", "%s", v.ref)
 	if bundle.Key.KID != nil {
 		key.Fact = clean(string(*bundle.Key.KID))
 	}
-	version := ok("version", "the URI names it")
+	version := signer.Good("version", "the URI names it")
 	if v.ref.version == "" {
-		version = ok("version", "the current one is used; a rotation changes the key that signs, and expected-key then refuses it")
+		version = signer.Good("version", "the current one is used; a rotation changes the key that signs, and expected-key then refuses it")
 	}
-	usage := ok("operations", "%s", operations(bundle.Key))
+	usage := signer.Good("operations", "%s", operations(bundle.Key))
 	if !signs(bundle.Key) {
 		usage.Status, usage.Next = signer.Fail, "use a key whose key operations include sign"
 	}
@@ -82,7 +80,7 @@ func (v *vault) describe(bundle azkeys.KeyBundle) []signer.Check {
 			protection += ", platform " + clean(*a.HSMPlatform)
 		}
 	}
-	return []signer.Check{key, version, state(bundle.Attributes, time.Now()), usage, ok("protection", "%s", protection)}
+	return []signer.Check{key, version, state(bundle.Attributes, time.Now()), usage, signer.Good("protection", "%s", protection)}
 }
 
 // soon is how long before its end a key is warned about.
@@ -92,7 +90,7 @@ const soon = 30 * 24 * time.Hour
 // clock of this machine: the trial signature has the last word.
 func state(a *azkeys.KeyAttributes, now time.Time) signer.Check {
 	if a == nil {
-		return ok("state", "the vault says nothing of it")
+		return signer.Good("state", "the vault says nothing of it")
 	}
 	fact := []string{"enabled"}
 	status, next := signer.OK, ""
@@ -132,19 +130,12 @@ func (k *Key) try(ctx context.Context, opts Options) signer.Check {
 		c.Name = "permission to sign"
 		return c
 	}
-	return ok("permission to sign", "a trial signature was made and verified here")
-}
-
-func ok(name, format string, args ...any) signer.Check {
-	return signer.Check{Name: name, Status: signer.OK, Fact: fmt.Sprintf(format, args...)}
+	return signer.Good("permission to sign", "a trial signature was made and verified here")
 }
 
 // failed turns a fault into the line that it belongs to.
 func failed(err error) signer.Check {
-	c := signer.Check{Name: "key", Status: signer.Fail, Fact: fmt.Sprint(err)}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		c.Fact, c.Next = f.What, f.Next
-	}
+	c := signer.Failed("key", err)
 	switch code := fault.CodeOf(err); {
 	case strings.HasPrefix(code, "azure_"):
 		c.Name = "credentials"

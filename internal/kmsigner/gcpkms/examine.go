@@ -2,7 +2,6 @@ package gcpkms
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -23,11 +22,11 @@ func Examine(ctx context.Context, uri string, o Options) []signer.Check {
 	o.Notice = func(string) {} // the line "key version" says it
 	ref, err := parse(uri)
 	if err != nil {
-		return []signer.Check{failed("key", err)}
+		return []signer.Check{signer.Failed("key", err)}
 	}
 	c, err := newClient(ref, o)
 	if err != nil {
-		return []signer.Check{failed(about(err, "credentials"), err)}
+		return []signer.Check{signer.Failed(about(err, "credentials"), err)}
 	}
 	checks := append(c.examineEndpoint(), c.examineCredentials(ctx, o))
 	if checks[len(checks)-1].Status == signer.Fail {
@@ -50,7 +49,7 @@ func (c *client) examineCredentials(ctx context.Context, o Options) signer.Check
 		return err
 	})
 	if err != nil {
-		return failed("credentials", err)
+		return signer.Failed("credentials", err)
 	}
 	check := signer.Check{Name: "credentials", Status: signer.OK, Fact: fmt.Sprintf("%s, of the type %s", c.creds, c.creds.kind)}
 	if c.creds.kind == "service_account" {
@@ -62,7 +61,7 @@ func (c *client) examineCredentials(ctx context.Context, o Options) signer.Check
 func (c *client) examineKey(ctx context.Context, ref reference, o Options) []signer.Check {
 	v, err := c.resolve(ctx, ref, o)
 	if err != nil {
-		return []signer.Check{failed(about(err, "key version"), err)}
+		return []signer.Check{signer.Failed(about(err, "key version"), err)}
 	}
 	named := signer.Check{Name: "key version", Status: signer.OK, Fact: v.name}
 	if ref.version == "" {
@@ -70,7 +69,7 @@ func (c *client) examineKey(ctx context.Context, ref reference, o Options) []sig
 	}
 	k, err := c.open(ctx, v, o.Retry)
 	if err != nil {
-		return []signer.Check{named, failed(about(err, "public key"), err)}
+		return []signer.Check{named, signer.Failed(about(err, "public key"), err)}
 	}
 	return []signer.Check{
 		named,
@@ -96,11 +95,11 @@ func (k *Key) examineProtection() signer.Check {
 func (k *Key) examineSigning(ctx context.Context, o Options) signer.Check {
 	guarded, err := signer.Guard(k, o.Retry)
 	if err != nil {
-		return failed("algorithm", err)
+		return signer.Failed("algorithm", err)
 	}
 	sig, err := guarded.Sign(ctx, k.spec.algorithm, []byte(trial))
 	if err != nil {
-		return failed(about(err, "permission to sign"), err)
+		return signer.Failed(about(err, "permission to sign"), err)
 	}
 	return signer.Check{Name: "permission to sign", Status: signer.OK, Fact: "a trial signature verifies (request " + sig.RequestID + ")"}
 }
@@ -118,11 +117,4 @@ func about(err error, otherwise string) string {
 		return "credentials"
 	}
 	return otherwise
-}
-
-func failed(name string, err error) signer.Check {
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return signer.Check{Name: name, Status: signer.Fail, Fact: f.What, Next: f.Next}
-	}
-	return signer.Check{Name: name, Status: signer.Fail, Fact: clean(err.Error()), Next: "run the command again"}
 }

@@ -3,13 +3,10 @@ package hashivault
 import (
 	"context"
 	"crypto"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -22,22 +19,22 @@ const trial = "signgate doctor: a trial signature, which signs nothing"
 func Examine(ctx context.Context, uri string, o Options) []signer.Check {
 	s, err := connect(uri, o)
 	if err != nil {
-		return []signer.Check{failed("address", err)}
+		return []signer.Check{signer.Failed("address", err)}
 	}
-	checks := []signer.Check{ok("address", "%s (%sADDR)", s.address, s.env.prefix)}
+	checks := []signer.Check{signer.Good("address", "%s (%sADDR)", s.address, s.env.prefix)}
 	if err := s.login(ctx); err != nil {
-		return append(checks, failed("login", err))
+		return append(checks, signer.Failed("login", err))
 	}
 	defer s.revoke()
-	checks = append(checks, ok("login", "%s", s.how), s.examineToken(ctx),
-		ok("namespace", "%s", s.namespaceName()), ok("mount", "%s", s.mount))
+	checks = append(checks, signer.Good("login", "%s", s.how), s.examineToken(ctx),
+		signer.Good("namespace", "%s", s.namespaceName()), signer.Good("mount", "%s", s.mount))
 	d, err := s.read(ctx)
 	if err != nil {
-		return append(checks, failed("key", err))
+		return append(checks, signer.Failed("key", err))
 	}
 	version, public, err := s.choose(d)
 	if err != nil {
-		return append(checks, failed("key", err))
+		return append(checks, signer.Failed("key", err))
 	}
 	checks = append(checks, s.examineKey(d, version, public)...)
 	return append(checks, s.examineSign(ctx, &Key{session: s, version: version, public: public}))
@@ -53,7 +50,7 @@ func (s *session) examineToken(ctx context.Context) signer.Check {
 	}
 	_, err := s.ask(ctx, call{what: "look up the token", method: "GET", path: "auth/token/lookup-self", namespace: s.home}, &t)
 	if err != nil {
-		c := failed("token", err)
+		c := signer.Failed("token", err)
 		c.Status = signer.Warn // a policy may forbid it, and still let the token sign
 		return c
 	}
@@ -61,7 +58,7 @@ func (s *session) examineToken(ctx context.Context) signer.Check {
 	if t.TTL > 0 {
 		left = "for " + (time.Duration(t.TTL) * time.Second).String()
 	}
-	c := ok("token", "%s, policies %s, valid %s", s.said(t.Name), s.said(strings.Join(t.Policies, ", ")), left)
+	c := signer.Good("token", "%s, policies %s, valid %s", s.said(t.Name), s.said(strings.Join(t.Policies, ", ")), left)
 	switch {
 	case slices.Contains(t.Policies, "root"):
 		c.Status, c.Next = signer.Warn, "use a token with a policy for this key alone"
@@ -73,16 +70,16 @@ func (s *session) examineToken(ctx context.Context) signer.Check {
 
 func (s *session) examineKey(d description, version int, public crypto.PublicKey) []signer.Check {
 	checks := []signer.Check{
-		ok("key", "%s, type %s (%s)", s.target, d.Type, signer.KeyType(public)),
-		ok("version", "%d of %d, min_encryption_version %d, min_decryption_version %d", version, d.Latest, d.MinEncryption, d.MinDecryption),
-		ok("deletion", "deletion_allowed is false"),
-		ok("export", "exportable and allow_plaintext_backup are false"),
+		signer.Good("key", "%s, type %s (%s)", s.target, d.Type, signer.KeyType(public)),
+		signer.Good("version", "%d of %d, min_encryption_version %d, min_decryption_version %d", version, d.Latest, d.MinEncryption, d.MinDecryption),
+		signer.Good("deletion", "deletion_allowed is false"),
+		signer.Good("export", "exportable and allow_plaintext_backup are false"),
 	}
 	if d.DeletionAllowed {
-		checks[2] = warn("deletion", "set it back: vault write "+s.keyPath()+"/config deletion_allowed=false", "deletion_allowed is true: whoever has delete on the path can destroy the key")
+		checks[2] = signer.Doubtful("deletion", "set it back: vault write "+s.keyPath()+"/config deletion_allowed=false", "deletion_allowed is true: whoever has delete on the path can destroy the key")
 	}
 	if d.Exportable || d.PlaintextBackup {
-		checks[3] = warn("export", "replace the key; neither can be taken back", "the private key can leave the server: exportable is %t, allow_plaintext_backup is %t", d.Exportable, d.PlaintextBackup)
+		checks[3] = signer.Doubtful("export", "replace the key; neither can be taken back", "the private key can leave the server: exportable is %t, allow_plaintext_backup is %t", d.Exportable, d.PlaintextBackup)
 	}
 	return checks
 }
@@ -92,13 +89,13 @@ func (s *session) examineSign(ctx context.Context, k *Key) signer.Check {
 	const name = "permission to sign"
 	guarded, err := signer.Guard(k, s.opts.Retry)
 	if err != nil {
-		return failed(name, err)
+		return signer.Failed(name, err)
 	}
 	sig, err := guarded.Sign(ctx, usual(k.public), []byte(trial))
 	if err != nil {
-		return failed(name, err)
+		return signer.Failed(name, err)
 	}
-	return ok(name, "a trial signature with %s verifies (request %s)", sig.Algorithm, sig.RequestID)
+	return signer.Good(name, "a trial signature with %s verifies (request %s)", sig.Algorithm, sig.RequestID)
 }
 
 // usual is the algorithm that the formats want of a key.
@@ -114,20 +111,4 @@ func usual(public crypto.PublicKey) signer.Algorithm {
 		return signer.Ed25519
 	}
 	return signer.RSAPKCS1SHA256
-}
-
-func ok(name, format string, args ...any) signer.Check {
-	return signer.Check{Name: name, Status: signer.OK, Fact: fmt.Sprintf(format, args...)}
-}
-
-func warn(name, next, format string, args ...any) signer.Check {
-	return signer.Check{Name: name, Status: signer.Warn, Fact: fmt.Sprintf(format, args...), Next: next}
-}
-
-func failed(name string, err error) signer.Check {
-	c := signer.Check{Name: name, Status: signer.Fail, Fact: err.Error()}
-	if f, is := errors.AsType[*fault.Error](err); is {
-		c.Fact, c.Next = f.What, f.Next
-	}
-	return c
 }
