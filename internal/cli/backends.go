@@ -44,9 +44,8 @@ func (r *run) openKey(ctx context.Context, raw string) (signer.Key, error) {
 	return filesigner.Open(ctx, uri.Raw, filesigner.Options{LookupEnv: r.process.lookup})
 }
 
-// examineBackend asks a key service about a key: credentials, endpoint, state,
-// the permission to sign. Other backends have nothing to ask before the key is
-// opened.
+// examineBackend asks a backend about a key: credentials, endpoint, state, the
+// permission to sign. A file has nothing to ask before the key is opened.
 func (r *run) examineBackend(ctx context.Context, uri signer.URI) []signer.Check {
 	switch uri.Backend {
 	case signer.AWSKMS:
@@ -57,11 +56,14 @@ func (r *run) examineBackend(ctx context.Context, uri signer.URI) []signer.Check
 		return azurekms.Examine(ctx, uri.Raw, r.azure())
 	case signer.HashiVault:
 		return hashivault.Examine(ctx, uri.Raw, r.vault())
+	case signer.PKCS11:
+		return r.examineToken(ctx, uri.Raw)
 	}
 	return nil
 }
 
-// examines reports whether examineBackend finds out if the key may sign.
+// examines reports whether examineBackend finds out if the key may sign; the
+// others make a trial signature.
 func examines(b signer.Backend) bool { return b != signer.File && b != signer.PKCS11 }
 
 func (r *run) aws() awskms.Options {

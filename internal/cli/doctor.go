@@ -30,12 +30,14 @@ func newDoctor(p Process) *cobra.Command {
 		Use:   "doctor --key URI",
 		Short: "Say whether a key can sign here, and what is missing",
 		Long: `Look at everything between here and a signature: credentials, endpoint, the
-key and its state, the permission to sign, the pin. Nothing is published. Each
-line is ok, warn or fail and says what to do next.
+module and its tokens, the key and its state, the permission to sign, the pin.
+Nothing is published. Each line is ok, warn or fail and says what to do next.
+With a PKCS#11 module or socket and no key it says what is on the tokens.
 
 Exit codes: 0 nothing failed, 1 something did, 2 usage.`,
-		Example: "  signgate doctor --key awskms:///alias/release",
-		Args:    cobra.NoArgs,
+		Example: `  signgate doctor --key awskms:///alias/release
+  signgate doctor --pkcs11-module /usr/lib/softhsm/libsofthsm2.so`,
+		Args: cobra.NoArgs,
 	}
 	output := addFlags(cmd, "doctor")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -56,13 +58,16 @@ Exit codes: 0 nothing failed, 1 something did, 2 usage.`,
 // doctor examines each key and prints what it found. A check that fails makes
 // the exit code 1.
 func (r *run) doctor(ctx context.Context, output string) error {
-	if len(r.lines("key")) == 0 {
-		_, err := signer.ParseURI("")
-		return err
-	}
 	var all []diagnosis
 	var keys []*signer.Signer
-	for _, raw := range r.lines("key") {
+	lines := r.lines("key")
+	switch {
+	case len(lines) == 0 && r.get("pkcs11-module")+r.get("pkcs11-socket") != "":
+		all = append(all, diagnosis{Key: "pkcs11:", Checks: r.examineToken(ctx, "")})
+	case len(lines) == 0:
+		lines = []string{""} // for ParseURI to refuse
+	}
+	for _, raw := range lines {
 		uri, err := signer.ParseURI(raw)
 		if err != nil {
 			return err
@@ -76,20 +81,22 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		}
 		all = append(all, d)
 	}
-	if len(keys) == len(all) {
+	if len(keys) > 0 && len(keys) == len(all) {
 		all = append(all, diagnosis{Key: "together", Checks: r.examinePins(keys)})
 	}
-	err := printDiagnoses(r.stdout(), all)
-	if output == "json" {
-		err = report.WriteJSON(r.process.Stdout, all)
+	if err := r.printDiagnoses(all, output); err != nil {
+		return err
 	}
-	if err == nil && slices.ContainsFunc(all, diagnosis.failed) {
-		err = errOutcome(fault.Refused)
+	if slices.ContainsFunc(all, diagnosis.failed) {
+		return errOutcome(fault.Refused)
 	}
-	return err
+	return nil
 }
 
-func printDiagnoses(w io.Writer, all []diagnosis) error {
+func (r *run) printDiagnoses(all []diagnosis, output string) error {
+	if output == "json" {
+		return report.WriteJSON(r.process.Stdout, all)
+	}
 	var out strings.Builder
 	for _, d := range all {
 		fmt.Fprintf(&out, "%s\n", d.Key)
@@ -105,7 +112,7 @@ func printDiagnoses(w io.Writer, all []diagnosis) error {
 			out.WriteByte('\n')
 		}
 	}
-	_, err := io.WriteString(w, out.String())
+	_, err := io.WriteString(r.stdout(), out.String())
 	return err
 }
 

@@ -9,7 +9,7 @@ import (
 
 func newKey(p Process) *cobra.Command {
 	key := &cobra.Command{Use: "key", Short: "Work with keys"}
-	key.AddCommand(newKeyPublic(p))
+	key.AddCommand(newKeyPublic(p), newKeyList(p), newKeyGenerate(p))
 	return key
 }
 
@@ -24,15 +24,7 @@ func newKeyPublic(p Process) *cobra.Command {
 	addInputs(cmd, "key")
 	fingerprint := cmd.Flags().Bool("fingerprint", false, "print the SPKI fingerprint in place of the PEM")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := flagValues(cmd, nil)
-		delete(v, "fingerprint")
-		r, err := newCommandRun(p, "key", v)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
-		defer cancel()
-		return r.interrupted(ctx, r.printPublic(ctx, *fingerprint))
+		return runKey(p, cmd, func(r *run, ctx context.Context) error { return r.printPublic(ctx, *fingerprint) }, "fingerprint")
 	}
 	return cmd
 }

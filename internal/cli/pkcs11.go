@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/pkcs11signer"
+	"github.com/signgate/signgate/internal/signer"
 )
 
 // pkcs11 reads the inputs of PKCS#11 keys.
@@ -19,4 +22,14 @@ func (r *run) pkcs11() (pkcs11signer.Options, error) {
 		}
 	})
 	return o, err
+}
+
+// examineToken examines a PKCS#11 key or, for the empty URI, what is on the
+// tokens of the module.
+func (r *run) examineToken(ctx context.Context, uri string) []signer.Check {
+	opts, err := r.pkcs11()
+	if err != nil {
+		return []signer.Check{signer.Failed("inputs", err)}
+	}
+	return pkcs11signer.Examine(ctx, uri, opts)
 }

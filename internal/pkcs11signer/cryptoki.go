@@ -19,6 +19,7 @@ type cryptoki interface {
 	GetSlotList(tokenPresent bool) ([]uint, error)
 	GetSlotInfo(slot uint) (pkcs11.SlotInfo, error)
 	GetTokenInfo(slot uint) (pkcs11.TokenInfo, error)
+	GetMechanismInfo(slot uint, m []*pkcs11.Mechanism) (pkcs11.MechanismInfo, error)
 	OpenSession(slot uint, flags uint) (pkcs11.SessionHandle, error)
 	CloseSession(pkcs11.SessionHandle) error
 	GetSessionInfo(pkcs11.SessionHandle) (pkcs11.SessionInfo, error)
@@ -27,6 +28,8 @@ type cryptoki interface {
 	FindObjects(s pkcs11.SessionHandle, limit int) ([]pkcs11.ObjectHandle, bool, error)
 	FindObjectsFinal(pkcs11.SessionHandle) error
 	GetAttributeValue(pkcs11.SessionHandle, pkcs11.ObjectHandle, []*pkcs11.Attribute) ([]*pkcs11.Attribute, error)
+	GenerateKeyPair(s pkcs11.SessionHandle, m []*pkcs11.Mechanism, public, private []*pkcs11.Attribute) (pkcs11.ObjectHandle, pkcs11.ObjectHandle, error)
+	DestroyObject(pkcs11.SessionHandle, pkcs11.ObjectHandle) error
 	SignInit(pkcs11.SessionHandle, []*pkcs11.Mechanism, pkcs11.ObjectHandle) error
 	Sign(s pkcs11.SessionHandle, data []byte) ([]byte, error)
 }

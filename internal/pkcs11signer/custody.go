@@ -43,3 +43,19 @@ func (p KeyPolicy) judge(key string, c signer.Custody) (warning string, err erro
 	}
 	return warning, nil
 }
+
+// check is judge for signgate doctor.
+func (p KeyPolicy) check(key string, c signer.Custody) (signer.Check, error) {
+	fact := c.String() + ", says the module, which is trusted in this"
+	warning, err := p.judge(key, c)
+	switch {
+	case err != nil:
+		return signer.Check{}, err
+	case warning != "":
+		what, next, _ := strings.Cut(warning, "; ")
+		return signer.Doubtful("attributes", next, "%s: %s", what, fact), nil
+	case c.Local == signer.No || c.NeverExtractable == signer.No:
+		return signer.Doubtful("attributes", "make sure that no copy is left where it came from", "the key was once outside its token: %s", fact), nil
+	}
+	return signer.Good("attributes", "%s", fact), nil
+}

@@ -95,7 +95,7 @@ func (f *faulty) module(t *testing.T) *module {
 		t.Fatal(err)
 	}
 	f.cryptoki = real.api
-	return &module{start: real.start, api: f, info: real.info, rejected: map[attempt]error{}}
+	return &module{start: real.start, api: f, info: real.info, complete: true, rejected: map[attempt]error{}}
 }
 
 func resolved(t *testing.T) string {

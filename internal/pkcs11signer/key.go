@@ -158,6 +158,13 @@ func (k *tokenKey) ID() string { return k.id }
 // Public returns the public key.
 func (k *tokenKey) Public() crypto.PublicKey { return k.public }
 
+// URI names the key for the input key, on its token; it has no PIN.
+func (k *tokenKey) URI() string {
+	u := k.conn.want
+	u.Manufacturer, u.Model = "", "" // the serial says as much
+	return u.String()
+}
+
 // Custody returns what the module says about how the key is kept. It is the
 // zero value under the policy Off.
 func (k *tokenKey) Custody() signer.Custody { return k.custody }

@@ -33,34 +33,42 @@ func (o object) uri(s slot) URI {
 
 // privateKey returns the one private key that u names.
 func (v view) privateKey(s slot, u URI) (object, error) {
-	template := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY)}
-	narrow := template
-	if u.ID != "" {
-		narrow = append(narrow, pkcs11.NewAttribute(pkcs11.CKA_ID, u.ID))
-	}
-	keys, err := v.objects(narrow)
+	found, err := v.selected(pkcs11.CKO_PRIVATE_KEY, u)
 	if err != nil {
 		return object{}, err
-	}
-	var found []object
-	for _, k := range keys {
-		if same(u.Object, k.label) {
-			found = append(found, k)
-		}
 	}
 	switch len(found) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return v.noKey(s, u, template)
+		return v.noKey(s, u)
 	}
 	return object{}, fault.Configf("pkcs11_key_ambiguous", "name one of them by its id in the key URI, or give each an id of its own with the vendor's tool",
 		"%d private keys of the token %s match %s: %s", len(found), s.uri(), u, candidates(found, s, u))
 }
 
-// noKey explains why no key was found, with the keys that there are.
-func (v view) noKey(s slot, u URI, template []*pkcs11.Attribute) (object, error) {
+// selected returns the objects of a class that u names.
+func (v view) selected(class uint, u URI) ([]object, error) {
+	template := []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_CLASS, class)}
+	if u.ID != "" {
+		template = append(template, pkcs11.NewAttribute(pkcs11.CKA_ID, u.ID))
+	}
 	all, err := v.objects(template)
+	if err != nil {
+		return nil, err
+	}
+	var found []object
+	for _, o := range all {
+		if same(u.Object, o.label) {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+// noKey explains why no key was found, with the keys that there are.
+func (v view) noKey(s slot, u URI) (object, error) {
+	all, err := v.selected(pkcs11.CKO_PRIVATE_KEY, URI{})
 	if err != nil {
 		return object{}, err
 	}

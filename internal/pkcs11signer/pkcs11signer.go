@@ -105,5 +105,7 @@ type Key struct{ backend }
 
 type backend interface {
 	signer.Key
+	signer.Kept
+	URI() string
 	Close() error
 }

@@ -43,6 +43,8 @@ type module struct {
 	api  cryptoki
 	info pkcs11.Info
 
+	complete bool // it has the functions that are not for signing
+
 	mu       sync.Mutex        // held during each login, so that one PIN is never tried twice at a time
 	rejected map[attempt]error // the PINs that tokens rejected
 }
@@ -88,7 +90,8 @@ func startModule(s start) (*module, error) {
 	if err := s.announceSocket(); err != nil {
 		return nil, err
 	}
-	if err := probe(s.path); err != nil {
+	complete, err := probe(s.path)
+	if err != nil {
 		return nil, err
 	}
 	lib := pkcs11.New(s.path)
@@ -102,7 +105,7 @@ func startModule(s start) (*module, error) {
 	if err != nil {
 		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+s.path+" does not start")
 	}
-	m := &module{start: s, api: lib, info: info, rejected: map[attempt]error{}}
+	m := &module{start: s, api: lib, info: info, complete: complete, rejected: map[attempt]error{}}
 	if s.socket != "" && m.disconnected() {
 		return nil, m.noConnection()
 	}

@@ -33,24 +33,32 @@ func (m *module) selectToken(u URI) (slot, error) {
 			"the module %s is %q %s of %q, not the library that %s names", m.path, trim(m.info.LibraryDescription),
 			m.libraryVersion(), trim(m.info.ManufacturerID), u)
 	}
-	all, silent, err := m.tokens()
+	all, found, silent, err := m.matching(u)
 	if err != nil {
-		return slot{}, explain(err, "the tokens of "+m.path+" cannot be listed")
-	}
-	var found []slot
-	for _, s := range all {
-		ok, err := m.matches(s, u)
-		if err != nil {
-			return slot{}, explain(err, "a slot of "+m.path+" cannot be read")
-		}
-		if ok {
-			found = append(found, s)
-		}
+		return slot{}, err
 	}
 	if len(found) != 1 {
 		return slot{}, m.noToken(u, all, found, silent)
 	}
 	return found[0], nil
+}
+
+// matching returns all tokens, those that u names, and the error of a slot that
+// did not answer.
+func (m *module) matching(u URI) (all, found []slot, silent, err error) {
+	if all, silent, err = m.tokens(); err != nil {
+		return nil, nil, nil, explain(err, "the tokens of "+m.path+" cannot be listed")
+	}
+	for _, s := range all {
+		ok, err := m.matches(s, u)
+		if err != nil {
+			return nil, nil, nil, explain(err, "a slot of "+m.path+" cannot be read")
+		}
+		if ok {
+			found = append(found, s)
+		}
+	}
+	return all, found, silent, nil
 }
 
 // tokens lists the tokens that are there and initialised, and the error of the
