@@ -11,6 +11,7 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/pkcs11signer"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/signer"
 )
@@ -74,6 +75,7 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		}
 		d := diagnosis{Key: uri.String(), Checks: r.examineBackend(ctx, uri)}
 		if !d.failed() {
+			r.KeyPolicy = pkcs11signer.Off // it has been examined
 			key, closeKey, checks := r.examineKey(ctx, uri)
 			defer closeKey()
 			d.Checks = append(d.Checks, checks...)

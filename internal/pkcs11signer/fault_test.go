@@ -219,7 +219,7 @@ func TestNoTokenAtAll(t *testing.T) {
 	f := &faulty{noSlots: true}
 	m := f.module(t)
 	_, err := m.open(t.Context(), p256, labPIN, Options{})
-	check(t, err, fault.Config, "pkcs11_token_not_found", "it offers none at all")
+	check(t, err, fault.Config, "pkcs11_token_not_found", "offers no token at all")
 	m.info.LibraryDescription = "p11-kit (no connection)"
 	_, err = m.open(t.Context(), p256, labPIN, Options{})
 	check(t, err, fault.Config, "pkcs11_socket_unreachable", "not connected to a p11-kit server", "P11_KIT_SERVER_ADDRESS")

@@ -122,7 +122,7 @@ func (m *module) noToken(u URI, all, found []slot, silent error) error {
 		return m.noConnection()
 	}
 	return fault.Configf("pkcs11_token_not_found", "check the module's own configuration file and environment variables, and that the device is connected",
-		"no token of %s matches %s; it offers none at all", m.path, u)
+		"the module %s offers no token at all", m.path)
 }
 
 // offers lists tokens as URIs; equal ones get their slot-id.

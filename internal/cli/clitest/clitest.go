@@ -46,6 +46,8 @@ func Params(dir string) testscript.Params {
 			"vault":    startVault,
 			"google":   startGoogle,
 			"softhsm":  makeToken,
+			"faulty":   makeFaulty,
+			"mistakes": checkMistakes,
 			"tamper":   tamper,
 			"put":      put,
 			"forget":   func(ts *testscript.TestScript, _ bool, _ []string) { server(ts).Requests() },
