@@ -53,7 +53,7 @@ func prepare(dir string) (err error) {
 		return t
 	}
 	lab, mute, burnt = token("lab"), token("mute"), token("burnt")
-	twins := []*softhsm.Token{token("twin"), token("twin")}
+	twins := []*softhsm.Token{token("twin"), token("twin"), token("mistaken")}
 	if err != nil {
 		return err
 	}

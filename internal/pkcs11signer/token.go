@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -143,15 +144,16 @@ func offers(slots []slot, modulePath string) string {
 	return list(uris)
 }
 
-// list prints candidates, a screenful at most.
+// list prints candidates in the order of their text, a screenful at most.
 func list(uris []URI) string {
 	const most = 10
 	var text []string
-	for _, u := range uris[:min(len(uris), most)] {
+	for _, u := range uris {
 		text = append(text, u.String())
 	}
-	if len(uris) > most {
-		text = append(text, "and "+strconv.Itoa(len(uris)-most)+" more")
+	slices.Sort(text)
+	if len(text) > most {
+		text = append(text[:most], "and "+strconv.Itoa(len(uris)-most)+" more")
 	}
 	return strings.Join(text, ", ")
 }

@@ -30,8 +30,7 @@ func TestRunnerLine(t *testing.T) {
 		start(t, []string{"SOFTHSM2_CONF=" + token.Conf}, "p11-kit", "server", "--foreground",
 			"--provider", token.Module, "--name", r.temp+"/p11.sock", "pkcs11:token=lab")
 		eventually(t, "p11-kit server listens", func() bool { _, err := os.Stat(r.temp + "/p11.sock"); return err == nil })
-		out := r.run(t, step{"action.yml", with(hsm, map[string]string{"pkcs11-module": "/usr/lib/pkcs11/p11-kit-client.so"}),
-			map[string]string{"P11_KIT_SERVER_ADDRESS": "unix:path=/github/runner_temp/p11.sock"}})
+		out := r.run(t, step{"action.yml", with(hsm, map[string]string{"pkcs11-socket": r.temp + "/p11.sock", "pkcs11-key-policy": "require"}), nil})
 		out.passed(t, digest)
 		if !strings.HasPrefix(out.log, "::add-mask::") || strings.Count(out.log, token.PIN) != 1 {
 			t.Errorf("the PIN is not masked first, or not only masked:\n%s", out.log)
