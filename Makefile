@@ -3,7 +3,8 @@
 #             containers/image, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
-# make bench  signgate beside cosign on the same work; docs/benchmarks.md explains it
+# make bench  signgate beside cosign on the same work, and beside other ways to
+#             sign with an HSM; docs/benchmarks.md explains both
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -18,8 +19,9 @@ demo:
 test: lint unit docs storm interop e2e
 
 unit:
-	@test/setup/need.sh cc softhsm2 opensc
+	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
 	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench ./test/keys
+	cd test/hsmbench && go test -count=1 ./...
 
 storm:
 	go test -count=1 -timeout 15m ./test/storm
@@ -49,6 +51,7 @@ lint:
 	go vet -tags e2e ./test/e2e
 	go vet -tags live ./internal/kmsigner/...
 	cd test/interop && go vet -tags "$(INTEROP_TAGS)" ./...
+	cd test/hsmbench && go vet ./...
 	go tool staticcheck ./...
 	go tool staticcheck -tags e2e ./test/e2e
 	go tool staticcheck -tags live ./internal/kmsigner/...
@@ -58,6 +61,8 @@ bench:
 	go test -run '^$$' -bench . -benchmem ./internal/...
 	@test/setup/peers.sh cosign-v3
 	go run ./test/bench -beside
+	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
+	cd test/hsmbench && go run .
 	go run ./test/sizes
 
 clean:
