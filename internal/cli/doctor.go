@@ -145,7 +145,7 @@ func (r *run) examineKey(ctx context.Context, uri signer.URI) (keys []*signer.Si
 
 // trial signs a fixed text, which the guard verifies.
 func trial(ctx context.Context, s *signer.Signer) signer.Check {
-	alg, err := envelope.AlgorithmFor(s.Public())
+	alg, err := signer.Usual(s.Public())
 	if err == nil {
 		_, err = s.Sign(ctx, alg, []byte("signgate doctor: a trial signature"))
 	}

@@ -92,7 +92,7 @@ func (r *run) makeAll(ctx context.Context, p *plan, s image.Subject, todo []work
 // makeOne signs one payload and returns its envelope, and the backend's name
 // for the request.
 func (r *run) makeOne(ctx context.Context, s image.Subject, w work) (a envelope.Attachment, requestID string, err error) {
-	alg, err := envelope.AlgorithmFor(w.key.Public())
+	alg, err := signer.Usual(w.key.Public())
 	if err != nil {
 		return a, "", err
 	}

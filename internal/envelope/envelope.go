@@ -9,9 +9,6 @@ package envelope
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"fmt"
 	"slices"
 
@@ -92,35 +89,6 @@ type Verified struct {
 	Claims        *Claims           // nil when the signer made none
 }
 
-// AlgorithmFor returns the algorithm that the cosign formats use for keys of
-// pub's type: the hash of the curve for ECDSA, PKCS #1 v1.5 with SHA-256 for
-// RSA of any size. For ML-DSA, which no cosign release signs with, it is the pure
-// algorithm of the key's parameter set, as PublicKeyDetails of protobuf-specs
-// v0.5.1 has it (ML_DSA_44, _65, _87).
-func AlgorithmFor(pub crypto.PublicKey) (signer.Algorithm, error) {
-	switch k := pub.(type) {
-	case *ecdsa.PublicKey:
-		switch k.Curve.Params().BitSize {
-		case 256:
-			return signer.ECDSASHA256, nil
-		case 384:
-			return signer.ECDSASHA384, nil
-		case 521:
-			return signer.ECDSASHA512, nil
-		}
-	case *rsa.PublicKey:
-		return signer.RSAPKCS1SHA256, nil
-	case ed25519.PublicKey:
-		return signer.Ed25519, nil
-	}
-	for _, alg := range []signer.Algorithm{signer.MLDSA44, signer.MLDSA65, signer.MLDSA87} {
-		if alg.Fits(pub) {
-			return alg, nil
-		}
-	}
-	return "", signer.CheckKey(pub)
-}
-
 // ReaderWarning returns the stock readers that cannot verify signatures of
 // pub's type, as a sentence, and "" for the types that all of them can.
 func ReaderWarning(pub crypto.PublicKey) string {
@@ -139,7 +107,7 @@ func ReaderWarning(pub crypto.PublicKey) string {
 // does, the error is a refusal ("signature_invalid").
 func VerifyBytes(keys []Key, message, sig []byte) (Key, signer.Algorithm, error) {
 	for _, k := range keys {
-		alg, err := AlgorithmFor(k.Public)
+		alg, err := signer.Usual(k.Public)
 		if err != nil {
 			continue // no key that signgate accepted gets here
 		}

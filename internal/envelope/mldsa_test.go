@@ -155,13 +155,13 @@ func TestReaderWarning(t *testing.T) {
 // that AlgorithmFor chooses.
 func TestAlgorithmNames(t *testing.T) {
 	for _, key := range mldsaKeys(t) {
-		alg, err := envelope.AlgorithmFor(key.Public())
+		alg, err := signer.Usual(key.Public())
 		name := strings.ToUpper(strings.ReplaceAll(string(alg), "-", "_"))
 		if _, known := common.PublicKeyDetails_value[name]; err != nil || !known {
 			t.Errorf("%s, %v: protobuf-specs has no %s", alg, err, name)
 		}
 	}
-	if alg, err := envelope.AlgorithmFor(&mldsa.PublicKey{}); err == nil {
+	if alg, err := signer.Usual(&mldsa.PublicKey{}); err == nil {
 		t.Errorf("an empty key signs with %s", alg)
 	}
 }

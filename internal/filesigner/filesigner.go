@@ -100,6 +100,9 @@ func (k *Key) sign(alg signer.Algorithm, message []byte) ([]byte, error) {
 	case *ecdsa.PrivateKey:
 		return ecdsa.SignASN1(rand.Reader, private, digest)
 	case *rsa.PrivateKey:
+		if alg == signer.RSAPSSSHA256 {
+			return rsa.SignPSS(rand.Reader, private, alg.Hash(), digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
 		return rsa.SignPKCS1v15(rand.Reader, private, alg.Hash(), digest)
 	case ed25519.PrivateKey:
 		return ed25519.Sign(private, digest), nil

@@ -76,7 +76,7 @@ func write(t *testing.T, text []byte) string {
 
 func TestContract(t *testing.T) {
 	ecdsaAlgs := []signer.Algorithm{signer.ECDSASHA256, signer.ECDSASHA384, signer.ECDSASHA512}
-	rsaAlgs := []signer.Algorithm{signer.RSAPKCS1SHA256}
+	rsaAlgs := []signer.Algorithm{signer.RSAPKCS1SHA256, signer.RSAPSSSHA256}
 	p256, rsa2048 := newEC(elliptic.P256()), must(rsa.GenerateKey(rand.Reader, 2048))
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	parameters := block("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})

@@ -25,6 +25,7 @@ import (
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
+	"github.com/signgate/signgate/internal/signer"
 )
 
 var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -57,7 +58,7 @@ func keyOf(t testing.TB, name string, private crypto.Signer) signerKey {
 }
 
 func (k signerKey) sign(t testing.TB, message []byte) []byte {
-	alg, err := envelope.AlgorithmFor(k.Public)
+	alg, err := signer.Usual(k.Public)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,11 @@ func (e *examination) attributes(m *module, first session, u URI) error {
 // mechanism says whether token and key offer the mechanism that signing needs.
 func (e *examination) mechanism(m *module, v view, s slot, key object, public crypto.PublicKey) error {
 	e.on("mechanism")
-	need, _ := request(usual(public), public, nil)
+	alg, err := signer.Usual(public)
+	if err != nil {
+		return err
+	}
+	need, _ := request(alg, public, nil)
 	allowed, err := v.mechanisms(key.handle)
 	if err != nil {
 		return explain(err, "the mechanisms of the key cannot be read")

@@ -4,7 +4,6 @@ package pkcs11signer
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 
 	"github.com/miekg/pkcs11"
@@ -181,25 +180,23 @@ func (m *module) prove(ctx context.Context, p pair, pin string, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
-	guarded, err := signer.Guard(k, retry.Policy{Attempts: 1})
-	if err == nil {
-		_, err = guarded.Sign(ctx, usual(k.public), []byte("signgate key generate: a trial signature"))
-	}
-	if err != nil {
+	if err := trial(ctx, k); err != nil {
 		k.Close()
 		return nil, err
 	}
 	return &Key{k}, nil
 }
 
-// usual is the algorithm that proves a key.
-func usual(pub crypto.PublicKey) signer.Algorithm {
-	for _, alg := range []signer.Algorithm{signer.ECDSASHA256, signer.RSAPKCS1SHA256} {
-		if alg.Fits(pub) {
-			return alg
-		}
+func trial(ctx context.Context, k *tokenKey) error {
+	guarded, err := signer.Guard(k, retry.Policy{Attempts: 1})
+	if err != nil {
+		return err
 	}
-	return signer.Ed25519
+	alg, err := signer.Usual(k.public)
+	if err == nil {
+		_, err = guarded.Sign(ctx, alg, []byte("signgate key generate: a trial signature"))
+	}
+	return err
 }
 
 // remove takes the pair away again because of err.

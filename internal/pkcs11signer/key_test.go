@@ -23,7 +23,7 @@ import (
 
 func TestContract(t *testing.T) {
 	ec := []signer.Algorithm{signer.ECDSASHA256, signer.ECDSASHA384, signer.ECDSASHA512}
-	rsa := []signer.Algorithm{signer.RSAPKCS1SHA256}
+	rsa := []signer.Algorithm{signer.RSAPKCS1SHA256, signer.RSAPSSSHA256}
 	for label, algs := range map[string][]signer.Algorithm{
 		"p256": ec, "p384": ec, "p521": ec, "always": ec,
 		"rsa2048": rsa, // has no public object: the private one tells

@@ -31,6 +31,9 @@ func request(alg signer.Algorithm, pub crypto.PublicKey, message []byte) (*pkcs1
 	switch alg {
 	case signer.Ed25519:
 		return pkcs11.NewMechanism(mechanismEdDSA, nil), message
+	case signer.RSAPSSSHA256:
+		params := pkcs11.NewPSSParams(pkcs11.CKM_SHA256, pkcs11.CKG_MGF1_SHA256, uint(len(digest)))
+		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, params), digest
 	case signer.RSAPKCS1SHA256:
 		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), append([]byte(sha256Info), digest...)
 	}
@@ -66,6 +69,8 @@ func mechanismName(m uint) string {
 		return "CKM_ECDSA"
 	case pkcs11.CKM_RSA_PKCS:
 		return "CKM_RSA_PKCS"
+	case pkcs11.CKM_RSA_PKCS_PSS:
+		return "CKM_RSA_PKCS_PSS"
 	case mechanismEdDSA:
 		return "CKM_EDDSA"
 	}

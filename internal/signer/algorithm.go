@@ -20,13 +20,15 @@ import (
 type Algorithm string
 
 // The algorithms that the formats ask for. ECDSA signatures are ASN.1 DER
-// (RFC 3279 section 2.2.3), Ed25519 is pure (RFC 8032), ML-DSA is pure with an
+// (RFC 3279 section 2.2.3), the salt of PSS is as long as the hash (RFC 8017
+// section 8.1), Ed25519 is pure (RFC 8032), ML-DSA is pure with an
 // empty context (FIPS 204 algorithms 2 and 3).
 const (
 	ECDSASHA256    Algorithm = "ecdsa-sha256"
 	ECDSASHA384    Algorithm = "ecdsa-sha384"
 	ECDSASHA512    Algorithm = "ecdsa-sha512"
 	RSAPKCS1SHA256 Algorithm = "rsa-pkcs1v15-sha256"
+	RSAPSSSHA256   Algorithm = "rsa-pss-sha256"
 	Ed25519        Algorithm = "ed25519"
 	MLDSA44        Algorithm = "ml-dsa-44"
 	MLDSA65        Algorithm = "ml-dsa-65"
@@ -37,7 +39,7 @@ const (
 // ML-DSA, which sign the message itself.
 func (alg Algorithm) Hash() crypto.Hash {
 	switch alg {
-	case ECDSASHA256, RSAPKCS1SHA256:
+	case ECDSASHA256, RSAPKCS1SHA256, RSAPSSSHA256:
 		return crypto.SHA256
 	case ECDSASHA384:
 		return crypto.SHA384
@@ -66,7 +68,7 @@ func (alg Algorithm) Fits(pub crypto.PublicKey) bool {
 	case *ecdsa.PublicKey:
 		return alg == ECDSASHA256 || alg == ECDSASHA384 || alg == ECDSASHA512
 	case *rsa.PublicKey:
-		return alg == RSAPKCS1SHA256
+		return alg == RSAPKCS1SHA256 || alg == RSAPSSSHA256
 	case ed25519.PublicKey:
 		return alg == Ed25519
 	case *mldsa.PublicKey:
@@ -90,7 +92,7 @@ func (alg Algorithm) Verify(pub crypto.PublicKey, message, sig []byte) error {
 	case *ecdsa.PublicKey:
 		ok = canonicalDER(sig) && ecdsa.VerifyASN1(k, digest, sig)
 	case *rsa.PublicKey:
-		ok = rsa.VerifyPKCS1v15(k, alg.Hash(), digest, sig) == nil
+		ok = alg.verifyRSA(k, digest, sig) == nil
 	case ed25519.PublicKey:
 		ok = ed25519.Verify(k, digest, sig)
 	case *mldsa.PublicKey:
@@ -100,6 +102,41 @@ func (alg Algorithm) Verify(pub crypto.PublicKey, message, sig []byte) error {
 		return errSignature
 	}
 	return nil
+}
+
+func (alg Algorithm) verifyRSA(k *rsa.PublicKey, digest, sig []byte) error {
+	if alg == RSAPSSSHA256 {
+		return rsa.VerifyPSS(k, alg.Hash(), digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	}
+	return rsa.VerifyPKCS1v15(k, alg.Hash(), digest, sig)
+}
+
+// Usual returns the algorithm that the cosign formats use for keys of pub's
+// type: the hash of the curve for ECDSA, PKCS #1 v1.5 with SHA-256 for RSA of any
+// size. For ML-DSA, which no cosign release signs with, it is the pure algorithm
+// of the key's parameter set, as PublicKeyDetails of protobuf-specs v0.5.1 has it
+// (ML_DSA_44, _65, _87). A type that is not supported is the error of CheckKey.
+func Usual(pub crypto.PublicKey) (Algorithm, error) {
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		switch k.Curve.Params().BitSize {
+		case 256:
+			return ECDSASHA256, nil
+		case 384:
+			return ECDSASHA384, nil
+		case 521:
+			return ECDSASHA512, nil
+		}
+	case *rsa.PublicKey:
+		return RSAPKCS1SHA256, nil
+	case ed25519.PublicKey:
+		return Ed25519, nil
+	case *mldsa.PublicKey:
+		if alg := mldsaAlgorithm(k); alg != "" {
+			return alg, nil
+		}
+	}
+	return "", CheckKey(pub)
 }
 
 func canonicalDER(sig []byte) bool {

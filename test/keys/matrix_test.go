@@ -88,7 +88,7 @@ func checkFormat(t *testing.T, key signer.Key, format envelope.Format) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alg, err := envelope.AlgorithmFor(s.Public())
+	alg, err := signer.Usual(s.Public())
 	if err != nil {
 		t.Fatal(err)
 	}

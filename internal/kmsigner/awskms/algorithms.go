@@ -22,6 +22,7 @@ var awsAlgorithms = map[signer.Algorithm]types.SigningAlgorithmSpec{
 	signer.ECDSASHA384:    types.SigningAlgorithmSpecEcdsaSha384,
 	signer.ECDSASHA512:    types.SigningAlgorithmSpecEcdsaSha512,
 	signer.RSAPKCS1SHA256: types.SigningAlgorithmSpecRsassaPkcs1V15Sha256,
+	signer.RSAPSSSHA256:   types.SigningAlgorithmSpecRsassaPssSha256,
 	signer.Ed25519:        types.SigningAlgorithmSpecEd25519Sha512,
 	signer.MLDSA44:        types.SigningAlgorithmSpecMlDsaShake256,
 	signer.MLDSA65:        types.SigningAlgorithmSpecMlDsaShake256,

@@ -113,7 +113,7 @@ func TestContract(t *testing.T) {
 		t.Run(string(spec), func(t *testing.T) {
 			arn := create(t, server, spec)
 			opener := func(t *testing.T) signer.Key { return open(t, "awskms:///"+arn) }
-			signertest.Run(t, opener, []signer.Algorithm{alg}, secret, token)
+			signertest.Run(t, opener, withPSS(alg), secret, token)
 			key := open(t, "awskms:///"+arn)
 			if !key.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(server.Public(arn)) {
 				t.Error("Public is not the key's public key")
@@ -313,3 +313,11 @@ func TestOwnEndpoint(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// withPSS adds the other algorithm of RSA keys.
+func withPSS(alg signer.Algorithm) []signer.Algorithm {
+	if alg == signer.RSAPKCS1SHA256 {
+		return []signer.Algorithm{alg, signer.RSAPSSSHA256}
+	}
+	return []signer.Algorithm{alg}
+}

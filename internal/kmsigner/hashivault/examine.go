@@ -91,24 +91,13 @@ func (s *session) examineSign(ctx context.Context, k *Key) signer.Check {
 	if err != nil {
 		return signer.Failed(name, err)
 	}
-	sig, err := guarded.Sign(ctx, usual(k.public), []byte(trial))
+	alg, err := signer.Usual(k.public)
+	if err != nil {
+		return signer.Failed(name, err)
+	}
+	sig, err := guarded.Sign(ctx, alg, []byte(trial))
 	if err != nil {
 		return signer.Failed(name, err)
 	}
 	return signer.Good(name, "a trial signature with %s verifies (request %s)", sig.Algorithm, sig.RequestID)
-}
-
-// usual is the algorithm that the formats want of a key.
-func usual(public crypto.PublicKey) signer.Algorithm {
-	switch signer.KeyType(public) {
-	case "P-256":
-		return signer.ECDSASHA256
-	case "P-384":
-		return signer.ECDSASHA384
-	case "P-521":
-		return signer.ECDSASHA512
-	case "Ed25519":
-		return signer.Ed25519
-	}
-	return signer.RSAPKCS1SHA256
 }

@@ -108,9 +108,9 @@ var types = map[vaulttest.Type][]signer.Algorithm{
 	vaulttest.P256:    {signer.ECDSASHA256, signer.ECDSASHA384},
 	vaulttest.P384:    {signer.ECDSASHA384, signer.ECDSASHA256},
 	vaulttest.P521:    {signer.ECDSASHA512},
-	vaulttest.RSA2048: {signer.RSAPKCS1SHA256},
-	vaulttest.RSA3072: {signer.RSAPKCS1SHA256},
-	vaulttest.RSA4096: {signer.RSAPKCS1SHA256},
+	vaulttest.RSA2048: {signer.RSAPKCS1SHA256, signer.RSAPSSSHA256},
+	vaulttest.RSA3072: {signer.RSAPKCS1SHA256, signer.RSAPSSSHA256},
+	vaulttest.RSA4096: {signer.RSAPKCS1SHA256, signer.RSAPSSSHA256},
 	vaulttest.Ed25519: {signer.Ed25519},
 }
 
@@ -151,7 +151,8 @@ func inputs(t *testing.T, server *vaulttest.Server) {
 		if (in["prehashed"] == true) != prehashed || prehashed && len(data.Input) != want || in["key_version"] != 1.0 {
 			t.Errorf("%s: %s", r.Path, r.Body)
 		}
-		if strings.Contains(r.Path, "rsa") != (in["signature_algorithm"] == "pkcs1v15") || strings.Contains(r.Path, "ecdsa") != (in["marshaling_algorithm"] == "asn1") {
+		rsa := in["signature_algorithm"] == "pkcs1v15" && in["salt_length"] == nil || in["signature_algorithm"] == "pss" && in["salt_length"] == "hash"
+		if strings.Contains(r.Path, "rsa") != rsa || strings.Contains(r.Path, "ecdsa") != (in["marshaling_algorithm"] == "asn1") {
 			t.Errorf("%s: %s", r.Path, r.Body)
 		}
 	}

@@ -22,6 +22,7 @@ type signRequest struct {
 	Input      []byte `json:"input"`                         // in base64
 	Version    int    `json:"key_version"`                   // never 0, which is whatever is the latest then
 	Prehashed  bool   `json:"prehashed,omitzero"`            // the input is a digest
+	Salt       string `json:"salt_length,omitzero"`          // for pss, where the default is the longest
 	Algorithm  string `json:"signature_algorithm,omitzero"`  // for RSA, where the default is pss
 	Marshaling string `json:"marshaling_algorithm,omitzero"` // for ECDSA
 }
@@ -63,6 +64,9 @@ func (k *Key) signing(alg signer.Algorithm, message []byte) signRequest {
 	switch k.public.(type) {
 	case *rsa.PublicKey:
 		r.Algorithm = "pkcs1v15"
+		if alg == signer.RSAPSSSHA256 {
+			r.Algorithm, r.Salt = "pss", "hash"
+		}
 	case *ecdsa.PublicKey:
 		r.Marshaling = "asn1"
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 var all = []signer.Algorithm{
-	signer.ECDSASHA256, signer.ECDSASHA384, signer.ECDSASHA512, signer.RSAPKCS1SHA256, signer.Ed25519,
+	signer.ECDSASHA256, signer.ECDSASHA384, signer.ECDSASHA512, signer.RSAPKCS1SHA256, signer.RSAPSSSHA256, signer.Ed25519,
 	signer.MLDSA44, signer.MLDSA65, signer.MLDSA87,
 }
 
