@@ -21,6 +21,9 @@ func Action(ctx context.Context, p Process) int {
 			delete(v, name) // the runner passes inputs that were not set
 		}
 	}
+	for _, name := range []string{"args", "entrypoint"} {
+		delete(v, name) // uses: docker://… has them as inputs, and the runner has acted on them
+	}
 	verb := ""
 	if len(p.Args) == 1 {
 		verb = p.Args[0]

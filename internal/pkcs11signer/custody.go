@@ -55,7 +55,7 @@ func (p KeyPolicy) check(key string, c signer.Custody) (signer.Check, error) {
 		what, next, _ := strings.Cut(warning, "; ")
 		return signer.Doubtful("attributes", next, "%s: %s", what, fact), nil
 	case c.Local == signer.No || c.NeverExtractable == signer.No:
-		return signer.Doubtful("attributes", "make sure that no copy is left where it came from", "the key was once outside its token: %s", fact), nil
+		return signer.Doubtful("attributes", "if it was imported, make sure that no copy is left", "the module does not vouch for the key having been in its token always: %s", fact), nil
 	}
 	return signer.Good("attributes", "%s", fact), nil
 }

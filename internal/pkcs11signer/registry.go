@@ -121,7 +121,10 @@ func (s start) initialise(lib *pkcs11.Ctx) error {
 
 func (s start) notStarted(err error) error {
 	next := "check the module's own configuration file, environment variables and connection"
-	if is(err, pkcs11.CKR_ARGUMENTS_BAD) {
+	switch {
+	case s.socket != "":
+		next = "see what the p11-kit server prints: it could not load its module, or it lets in another user or group alone (--user, --group)"
+	case is(err, pkcs11.CKR_ARGUMENTS_BAD):
 		next = "check pkcs11-init-args, which some modules need and others refuse"
 	}
 	return fault.Undecidedf("pkcs11_device", next, "the PKCS#11 module %s does not start: %w", s.path, called("C_Initialize", err))

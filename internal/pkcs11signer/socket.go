@@ -20,8 +20,10 @@ import (
 const envSocket = "P11_KIT_SERVER_ADDRESS"
 
 const (
-	socketTime = 5 * time.Second
-	startHint  = "start it before this step, for example with p11-kit server --provider MODULE --name SOCKET pkcs11:token=TOKEN, and give a path that the container sees: below $RUNNER_TEMP or in the workspace"
+	maxSocketPath = 107 // sun_path of sockaddr_un, but for the final NUL
+	socketTime    = 5 * time.Second
+	ownerHint     = "run as that user or as root, or let this one in on the host after the server has started (chgrp and chmod g+w)"
+	startHint     = "start it before this step, for example with p11-kit server --provider MODULE --name SOCKET pkcs11:token=TOKEN, and give a path that the container sees: below $RUNNER_TEMP or in the workspace"
 )
 
 // clients are the places of p11-kit's client; the first is the container image's.
@@ -43,36 +45,29 @@ func findClient() (string, error) {
 		"pkcs11-socket needs the module p11-kit-client.so, which is not on this system")
 }
 
-// checkSocket finds out why nobody would answer at the socket of a p11-kit
-// server. The client itself does not tell: without a server it is a module
-// without tokens.
+// checkSocket finds out, without connecting, why nobody would answer at the
+// socket of a p11-kit server: each connection makes the server load the vendor's
+// module once more. The client itself does not tell: without a server it is a
+// module without tokens.
 func checkSocket(path string) error {
 	if !filepath.IsAbs(path) {
 		return fault.Configf("pkcs11_socket_invalid", "give the bare path of the socket, without unix:path=",
 			"pkcs11-socket is %q, which is not an absolute path", path)
 	}
-	conn, err := net.DialTimeout("unix", path, socketTime)
-	if err == nil {
-		return conn.Close()
-	}
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Configf("pkcs11_socket_unreachable", startHint, "there is no p11-kit server at %s (%s)", path, socketState(path))
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Configf("pkcs11_socket_unreachable", "run as that user or as root, or start p11-kit server with --user or --group for this one",
-			"no tokens: the p11-kit server at %s lets nobody in but its owner (%s)", path, socketState(path))
-	case isRegular(path):
+	case err != nil:
+		return fault.Configf("pkcs11_socket_unreachable", startHint, "the p11-kit server at %s cannot be reached (%s)", path, socketState(path))
+	case info.Mode().Type() != fs.ModeSocket:
 		return fault.Configf("pkcs11_socket_invalid", startHint, "pkcs11-socket is %s, which is not a socket (%s)", path, socketState(path))
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fault.Undecidedf("pkcs11_socket_unreachable", "keep the p11-kit server running until this step ends",
-			"nobody listens at %s any more: its p11-kit server has ended (%s)", path, socketState(path))
+	case len(path) > maxSocketPath:
+		return fault.Configf("pkcs11_socket_invalid", "choose a shorter one", "the path %s is longer than the %d bytes that a socket's may have", path, maxSocketPath)
+	case syscall.Access(path, 2) != nil: // W_OK, which connecting needs
+		return fault.Configf("pkcs11_socket_unreachable", ownerHint, "no tokens: the p11-kit server at %s lets nobody in but its owner (%s)", path, socketState(path))
 	}
-	return fault.Undecidedf("pkcs11_socket_unreachable", startHint, "the p11-kit server at %s does not answer (%s): %w", path, socketState(path), err)
-}
-
-func isRegular(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().Type() != fs.ModeSocket
+	return nil
 }
 
 // socketState says what is at the path and who asks.
@@ -126,14 +121,23 @@ func (m *module) disconnected() bool {
 	return strings.Contains(m.info.LibraryDescription, "no connection")
 }
 
-// noConnection explains why p11-kit's client is not connected.
+// noConnection explains why p11-kit's client is not connected. Only then it
+// tries to connect.
 func (m *module) noConnection() error {
-	path, next := m.socket, "check that the p11-kit server runs as this user, or was started with --user or --group for it"
+	path, next := m.socket, "see what the p11-kit server prints; started with --user or --group it lets in those alone"
 	if path == "" {
 		path, next = strings.TrimPrefix(os.Getenv(envSocket), "unix:path="), "set pkcs11-socket to the path of the server's socket"
 	}
 	if path == "" {
 		return fault.Configf("pkcs11_socket_unreachable", next, "no tokens: p11-kit-client is not connected to a p11-kit server, and neither pkcs11-socket nor %s is set", envSocket)
+	}
+	conn, err := net.DialTimeout("unix", path, socketTime)
+	if err == nil {
+		conn.Close()
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fault.Undecidedf("pkcs11_socket_unreachable", "keep the p11-kit server running until this step ends",
+			"no tokens: nobody listens at %s any more, because its p11-kit server has ended (%s)", path, socketState(path))
 	}
 	return fault.Configf("pkcs11_socket_unreachable", next, "no tokens: p11-kit-client is not connected to %s (%s)", path, socketState(path))
 }

@@ -31,9 +31,6 @@ func TestSocket(t *testing.T) {
 	if err := checkSocket(good); err != nil {
 		t.Error(err)
 	}
-	dead, l := listen(t)
-	l.SetUnlinkOnClose(false)
-	l.Close()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o640); err != nil {
 		t.Fatal(err)
@@ -48,11 +45,40 @@ func TestSocket(t *testing.T) {
 		{filepath.Dir(good) + "/no/p11.sock", fault.Config, "pkcs11_socket_unreachable", "does not exist, but " + filepath.Dir(good) + " does"},
 		{"/home-of-the-host/p11.sock", fault.Config, "pkcs11_socket_unreachable", "nor does any folder on its way"},
 		{file, fault.Config, "pkcs11_socket_invalid", "which is not a socket (exists, mode 0640"},
-		{dead, fault.Undecided, "pkcs11_socket_unreachable", "nobody listens at " + dead},
-		{"/" + strings.Repeat("x", 120), fault.Undecided, "pkcs11_socket_unreachable", "invalid argument"},
+		{file + "/p11.sock", fault.Config, "pkcs11_socket_unreachable", "cannot be looked at: not a directory"},
 	} {
 		refuse(t, anyKey, Options{Socket: c.path, Module: lab.Module, PIN: labPIN}, c.outcome, c.code, c.says)
 	}
+}
+
+func TestSocketPathTooLong(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 90))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	l, err := net.Listen("unix", "p11.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	check(t, checkSocket(dir+"/p11.sock"), fault.Config, "pkcs11_socket_invalid", "longer than the 107 bytes")
+}
+
+// The client of p11-kit says that it is not connected, and we say why.
+func TestSocketOfTheDead(t *testing.T) {
+	path, l := listen(t)
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	f := &faulty{noSlots: true}
+	m := f.module(t)
+	m.socket, m.info.LibraryDescription = path, "p11-kit (no connection)"
+	_, err := m.open(t.Context(), p256, labPIN, Options{})
+	check(t, err, fault.Undecided, "pkcs11_socket_unreachable", "nobody listens at "+path+" any more")
+	alive, _ := listen(t)
+	m.socket = alive
+	_, err = m.open(t.Context(), p256, labPIN, Options{})
+	check(t, err, fault.Config, "pkcs11_socket_unreachable", "p11-kit-client is not connected to "+alive+" (exists, mode 0755", "--user or --group")
 }
 
 // Another user than the owner gets no error from p11-kit's client, so the check

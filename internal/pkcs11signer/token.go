@@ -66,6 +66,9 @@ func (m *module) matching(u URI) (all, found []slot, silent, err error) {
 // last slot that did not answer.
 func (m *module) tokens() (all []slot, silent, err error) {
 	ids, err := m.api.GetSlotList(true)
+	if is(err, pkcs11.CKR_BUFFER_TOO_SMALL) && m.socket != "" {
+		return nil, nil, nil // so says p11-kit of a server whose filter matches no token
+	}
 	if err != nil {
 		return nil, nil, called("C_GetSlotList", err)
 	}
@@ -121,6 +124,10 @@ func (m *module) noToken(u URI, all, found []slot, silent error) error {
 			"no token of %s matches %s; it offers %s", m.path, u, offers(all, u.ModulePath))
 	case m.disconnected():
 		return m.noConnection()
+	}
+	if m.socket != "" {
+		return fault.Configf("pkcs11_token_not_found", "check the token that the p11-kit server was started with, and the configuration of its module on the host",
+			"the p11-kit server at %s offers no token at all", m.socket)
 	}
 	return fault.Configf("pkcs11_token_not_found", "check the module's own configuration file and environment variables, and that the device is connected",
 		"the module %s offers no token at all", m.path)

@@ -35,7 +35,6 @@ var azureAlgorithms = map[signer.Algorithm]azkeys.SignatureAlgorithm{
 	signer.ECDSASHA384:    azkeys.SignatureAlgorithmES384,
 	signer.ECDSASHA512:    azkeys.SignatureAlgorithmES512,
 	signer.RSAPKCS1SHA256: azkeys.SignatureAlgorithmRS256,
-	signer.RSAPSSSHA256:   azkeys.SignatureAlgorithmPS256,
 }
 
 // kind returns the type of a key without "-HSM", and whether that was there:
