@@ -1,6 +1,6 @@
 # make demo   the main job and three refusals, on this machine
 # make test   all tests: race detector, scripts, interop with cosign and
-#             containers/image, the container, workflows under act
+#             containers/image, PKCS#11 modules, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
 # make bench  signgate beside cosign on the same work, and beside other ways to
@@ -10,13 +10,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit storm soak interop e2e docs build lint bench clean
+.PHONY: demo test unit storm soak interop hsm e2e docs build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
 	go run ./cmd/signgate demo
 
-test: lint unit docs storm interop e2e
+test: lint unit docs storm interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
@@ -36,6 +36,9 @@ interop:
 	@test/setup/need.sh cc softhsm2 opensc
 	@test/setup/peers.sh cosign-v2 cosign-v3 registry crane
 	cd test/interop && go test -count=1 -timeout 15m -tags "$(INTEROP_TAGS)" ./...
+
+hsm:
+	test/setup/hsm.sh
 
 e2e:
 	test/setup/e2e.sh
