@@ -175,14 +175,14 @@ func (v view) truth(h pkcs11.ObjectHandle, kind uint) (bool, error) {
 	return len(value) == 1 && value[0] != 0, err
 }
 
-// answer reads an attribute that is a CK_BBOOL; anything else than one byte is
-// unknown.
+// answer reads an attribute that is a CK_BBOOL; anything else than CK_TRUE and
+// CK_FALSE is unknown.
 func (v view) answer(h pkcs11.ObjectHandle, kind uint) (signer.Answer, error) {
 	value, err := v.attribute(h, kind)
 	switch {
-	case err != nil || len(value) != 1:
+	case err != nil || len(value) != 1 || value[0] > 1:
 		return signer.Unknown, err
-	case value[0] != 0:
+	case value[0] == 1:
 		return signer.Yes, nil
 	}
 	return signer.No, nil

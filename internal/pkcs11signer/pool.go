@@ -70,14 +70,15 @@ func poolSize(limit uint) int {
 // use. On an error it returns the generation that failed.
 func (p *pool) take(ctx context.Context) (session, error) {
 	for {
-		select {
-		case s := <-p.idle:
+		if s, found := p.free(); found {
 			return s, nil
-		default:
 		}
 		select {
 		case s := <-p.idle:
-			return s, nil
+			if s.generation == p.generation() {
+				return s, nil
+			}
+			p.give(s, errClosed)
 		case <-p.spare:
 			s, err := p.another()
 			if is(err, pkcs11.CKR_SESSION_COUNT) && p.inUse() {
@@ -89,6 +90,22 @@ func (p *pool) take(ctx context.Context) (session, error) {
 			return s, err
 		case <-ctx.Done():
 			return session{}, late(ctx, "waiting for a session of the token")
+		}
+	}
+}
+
+// free returns an idle session. Those that were opened before the token was
+// lost are closed on the way.
+func (p *pool) free() (session, bool) {
+	for {
+		select {
+		case s := <-p.idle:
+			if s.generation == p.generation() {
+				return s, true
+			}
+			p.give(s, errClosed)
+		default:
+			return session{}, false
 		}
 	}
 }
@@ -136,29 +153,23 @@ func (p *pool) give(s session, err error) {
 }
 
 // renew makes s, which the caller opened outside the pool, the first session of
-// the next generation, and closes the idle ones of the last. It waits for a
-// place: sessions in use make one when they come back. Where others have opened
-// sessions of the new generation in all places meanwhile, s is not needed.
+// the next generation; one caller at a time. It waits for a place: idle sessions
+// of the lost generation give theirs, those in use when they come back. Until
+// then nothing changes, so that a caller who gives up leaves no generation
+// behind that has no session.
 func (p *pool) renew(ctx context.Context, s session) error {
-	p.mu.Lock()
-	s.generation = p.origin.generation + 1
-	p.origin = s.origin
-	p.mu.Unlock()
 	for {
 		select {
 		case <-p.spare:
 			p.mu.Lock()
+			s.generation = p.origin.generation + 1
+			p.origin = s.origin
 			p.open++
 			p.mu.Unlock()
 			p.give(s, nil)
 			return nil
-		case other := <-p.idle:
-			if other.generation == s.generation {
-				p.give(other, nil)
-				_ = p.api.CloseSession(s.handle)
-				return nil
-			}
-			p.give(other, errClosed)
+		case lost := <-p.idle:
+			p.give(lost, errClosed)
 		case <-ctx.Done():
 			_ = p.api.CloseSession(s.handle)
 			return late(ctx, "waiting for a session of the token")
