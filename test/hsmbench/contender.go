@@ -66,13 +66,13 @@ func signCold(module string, out io.Writer) error {
 // serve answers lines "CALLERS MILLISECONDS" until there are no more.
 func serve(in io.Reader, out io.Writer, sign signing) error {
 	for {
-		var callers, milliseconds int
-		if _, err := fmt.Fscan(in, &callers, &milliseconds); errors.Is(err, io.EOF) {
+		var n, milliseconds int
+		if _, err := fmt.Fscan(in, &n, &milliseconds); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		s, err := during(time.Duration(milliseconds)*time.Millisecond, callers, sign)
+		s, err := during(time.Duration(milliseconds)*time.Millisecond, n, sign)
 		if err != nil {
 			return err
 		}

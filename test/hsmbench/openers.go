@@ -23,8 +23,12 @@ const (
 )
 
 // sessions is how many sessions sign at the same time: those of signgate's
-// pool, and as many callers.
-const sessions = 4
+// pool. There are more callers than that, so that no session waits for work, as
+// no thread of the C program does.
+const (
+	sessions = 4
+	callers  = 2 * sessions
+)
 
 // openPool signs with signgate's pool of sessions.
 func openPool(module string) (signing, error) {

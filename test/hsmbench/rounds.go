@@ -79,11 +79,11 @@ func (s *stage) players(ctx context.Context, o options) (parts []part, stop func
 		callers int
 		moment  time.Duration
 	}{
-		{partCrypto11, s.contender(ctx, "crypto11", module), sessions, o.moment},
-		{partMutex, s.contender(ctx, "mutex", module), sessions, o.moment},
-		{partGuarded, s.contender(ctx, "guarded", module), sessions, o.moment},
-		{partBare, s.contender(ctx, "bare", module), sessions, o.moment},
-		{partPool, s.contender(ctx, "pool", module), sessions, o.moment},
+		{partCrypto11, s.contender(ctx, "crypto11", module), callers, o.moment},
+		{partMutex, s.contender(ctx, "mutex", module), callers, o.moment},
+		{partGuarded, s.contender(ctx, "guarded", module), callers, o.moment},
+		{partBare, s.contender(ctx, "bare", module), callers, o.moment},
+		{partPool, s.contender(ctx, "pool", module), callers, o.moment},
 		{partC, s.fromC(ctx, "serve"), runtime.NumCPU(), o.moment},
 		{partLocal, s.contender(ctx, "pool", module), 1, o.moment / 2},
 		{partSocket, s.contender(ctx, "remote", s.server.socket), 1, o.moment / 2},

@@ -48,16 +48,16 @@ func (c *caller) sign(ctx context.Context, sign signing, start time.Time, d time
 func during(d time.Duration, n int, sign signing) (sample, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	callers := make([]caller, n)
+	all := make([]caller, n)
 	used, start := cpuTime(), time.Now()
-	var all sync.WaitGroup
-	for i := range callers {
-		all.Go(func() { callers[i].sign(ctx, sign, start, d) })
+	var group sync.WaitGroup
+	for i := range all {
+		group.Go(func() { all[i].sign(ctx, sign, start, d) })
 	}
-	all.Wait()
+	group.Wait()
 	s := sample{Wall: time.Since(start), CPU: cpuTime() - used}
 	var latencies []time.Duration
-	for _, c := range callers {
+	for _, c := range all {
 		if c.err != nil {
 			return s, c.err
 		}

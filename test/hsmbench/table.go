@@ -110,8 +110,8 @@ func (s *stage) heading(ctx context.Context, o options) string {
 	if err != nil {
 		softhsm = []byte("of unknown version")
 	}
-	return fmt.Sprintf("$ cd test/hsmbench && go run . -n %d -d %v\nP-256, SoftHSM %s, crypto11 %s, %s %s/%s, %d CPUs\nmedians; %d callers and sessions; one thread for each CPU in C\n\n",
-		o.rounds, o.moment, bytes.TrimSpace(softhsm), version("github.com/ThalesGroup/crypto11"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), sessions)
+	return fmt.Sprintf("$ cd test/hsmbench && go run . -n %d -d %v\nP-256, SoftHSM %s, crypto11 %s, %s %s/%s, %d CPUs\nmedians; %d callers for %d sessions; in C one thread for each CPU\n\n",
+		o.rounds, o.moment, bytes.TrimSpace(softhsm), version("github.com/ThalesGroup/crypto11"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), callers, sessions)
 }
 
 // version returns the version of a module that this program is built with.
