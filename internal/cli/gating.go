@@ -46,7 +46,7 @@ func (r *run) all(ctx context.Context, check string, f func(ctx context.Context,
 }
 
 // verifyAll decides every subject from what the registry holds.
-func (r *run) verifyAll(ctx context.Context, required policy.Policy) {
+func (r *run) verifyAll(ctx context.Context, required policy.Rule) {
 	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, _ int) error {
 		defer r.forget(s.Subject)
 		return r.gate(ctx, s, required, r.view(s.Subject), 0)
@@ -60,7 +60,7 @@ const fresh = time.Second
 // gateAll decides every subject after sign. views has what the registry listed
 // after it was written to; for others it is read again, unless nothing was
 // written and it was read a moment ago. Then the tags are looked at once more.
-func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Policy) {
+func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Rule) {
 	wrote := slices.ContainsFunc(views, func(v *registry.View) bool { return v != nil }) || time.Since(r.now) > fresh
 	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
 		v := views[i]
@@ -80,9 +80,9 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 
 // gate decides a subject. It reads again, up to retries times, what a registry
 // may not yet show of what this run wrote.
-func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Policy, v *registry.View, retries int) error {
+func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule, v *registry.View, retries int) error {
 	for attempt := 0; ; attempt++ {
-		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required, Now: r.now}, v)
+		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Rule: required, Now: r.now}, v)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (r *run) verify(ctx context.Context) error {
 	if len(trusted) == 0 {
 		return fault.Configf("trust_missing", "set trusted-keys to the PEM of the public key; signgate key public prints it", "nothing says whose signatures count")
 	}
-	required := policy.Policy{Require: []policy.Group{{
+	required := policy.Rule{Require: []policy.Group{{
 		Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats, Annotations: r.Annotations,
 	}}}
 	if err := required.Check(); err != nil {

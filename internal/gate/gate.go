@@ -31,7 +31,7 @@ type Source interface {
 // Request is one decision to be made.
 type Request struct {
 	Subject image.Subject // its tags are what was asked for; each needs its evidence
-	Policy  policy.Policy
+	Rule    policy.Rule
 	Now     time.Time
 }
 
@@ -80,7 +80,7 @@ func (v Verdict) Outcome() fault.Outcome {
 // requirement is met, or to the end. It returns an error only for a policy
 // that cannot be used; trouble with the evidence is in the verdict.
 func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
-	if err := r.Policy.Check(); err != nil {
+	if err := r.Rule.Check(); err != nil {
 		return Verdict{}, err
 	}
 	c := newCheck(r)
@@ -100,10 +100,10 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 // want is what the source had best begin with.
 func (r Request) want() envelope.Want {
 	w := envelope.Want{Each: len(r.Subject.Tags)}
-	for _, k := range r.Policy.Keys() {
+	for _, k := range r.Rule.Keys() {
 		w.Keys = append(w.Keys, k.Fingerprint)
 	}
-	for _, g := range r.Policy.Require {
+	for _, g := range r.Rule.Require {
 		w.Formats = append(w.Formats, g.Formats...)
 	}
 	return w

@@ -20,7 +20,7 @@ func (c *check) verdict() Verdict {
 // finding turns a tally into an answer. Before it refuses it looks for what
 // could not be read: then nothing is decided.
 func (c *check) finding(t tally) Finding {
-	group := c.Policy.Require[t.group]
+	group := c.Rule.Require[t.group]
 	f := Finding{Check: group.Name, Tag: c.tags[t.tag]}
 	if len(t.keys) >= group.Min {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "passed", fmt.Sprintf("signed by %s", names(group, t.keys))

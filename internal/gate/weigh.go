@@ -30,11 +30,11 @@ type tally struct {
 }
 
 func newCheck(r Request) *check {
-	c := &check{Request: r, keys: r.Policy.Keys(), tags: r.Subject.Tags}
+	c := &check{Request: r, keys: r.Rule.Keys(), tags: r.Subject.Tags}
 	if len(c.tags) == 0 {
 		c.tags = []string{""}
 	}
-	for g := range r.Policy.Require {
+	for g := range r.Rule.Require {
 		for t := range c.tags {
 			c.tallies = append(c.tallies, tally{group: g, tag: t, keys: map[string]bool{}})
 		}
@@ -88,7 +88,7 @@ func (c *check) weigh(candidate envelope.Candidate) {
 
 // count adds v to t, or returns why it does not count there.
 func (c *check) count(t *tally, v envelope.Verified) string {
-	group := c.Policy.Require[t.group]
+	group := c.Rule.Require[t.group]
 	mine := false
 	for _, k := range group.Keys {
 		mine = mine || k.Fingerprint == v.Key.Fingerprint
@@ -183,7 +183,7 @@ func (c *check) names(candidate envelope.Candidate) string {
 // done reports whether every requirement is met.
 func (c *check) done() bool {
 	for _, t := range c.tallies {
-		if len(t.keys) < c.Policy.Require[t.group].Min {
+		if len(t.keys) < c.Rule.Require[t.group].Min {
 			return false
 		}
 	}
