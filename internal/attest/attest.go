@@ -73,7 +73,8 @@ func marshal(s *in_toto.Statement) ([]byte, error) {
 // Read parses a statement that has verified and adds what it says to v. It
 // refuses ("signature_malformed") what is no statement, one without exactly
 // one subject with a SHA-256 digest, and claims that cannot be read. A
-// statement with another predicate type is returned as such, without claims.
+// statement with another predicate type is returned as such, without claims and
+// with its predicate.
 func Read(v *envelope.Verified, statement []byte) error {
 	var s in_toto.Statement
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(statement, &s); err != nil {
@@ -92,6 +93,7 @@ func Read(v *envelope.Verified, statement []byte) error {
 	}
 	v.Annotations = flatten(s.Subject[0].Annotations)
 	if s.PredicateType != envelope.SignaturePredicate {
+		v.Predicate = s.Predicate.AsMap()
 		return nil
 	}
 	return readClaims(v, s.Predicate)

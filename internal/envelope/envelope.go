@@ -44,6 +44,10 @@ type Want struct {
 	Formats []Format // stores of these come first; nil means all
 	Each    int      // how many signatures of one key may be needed, 0 means 1
 
+	// Predicates are the predicate types of the attestations that are wanted
+	// beside signatures; nil for none.
+	Predicates []string
+
 	// Quick leaves out what matters only to a reader who is about to refuse:
 	// entries that hint at another key, and the fallback tag where the registry
 	// serves the referrers API. A signer who misses something signs again.
@@ -85,6 +89,7 @@ type Verified struct {
 	SubjectDigest string            // the digest that was signed
 	Reference     string            // simplesigning's docker-reference; "" in a bundle
 	PredicateType string            // the bundle's predicate type; "" in simplesigning
+	Predicate     map[string]any    // of an attestation; nil in a signature
 	Annotations   map[string]string // the signed annotations
 	Claims        *Claims           // nil when the signer made none
 }

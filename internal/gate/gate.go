@@ -33,11 +33,16 @@ type Request struct {
 	Subject image.Subject // its tags are what was asked for; each needs its evidence
 	Rule    policy.Rule
 	Now     time.Time
+
+	// Floor has the least sequence number that counts for a tag, where the
+	// rule refuses a rollback.
+	Floor map[string]int64
 }
 
 // Verdict is the decision on one subject.
 type Verdict struct {
 	Subject    image.Subject
+	Sequence   map[string]int64    // by tag, the sequence number that the accepted signatures agree on; see Request.Floor
 	Findings   []Finding           // one for each requirement and tag
 	Signatures []envelope.Verified // every signature that verified and counted
 	Ignored    []Ignored           // what did not count, and why
@@ -105,6 +110,9 @@ func (r Request) want() envelope.Want {
 	}
 	for _, g := range r.Rule.Require {
 		w.Formats = append(w.Formats, g.Formats...)
+	}
+	for _, a := range r.Rule.Attestations {
+		w.Predicates = append(w.Predicates, a.Type)
 	}
 	return w
 }

@@ -10,11 +10,30 @@ import (
 )
 
 func (c *check) verdict() Verdict {
-	v := Verdict{Subject: c.Subject, Signatures: c.counted, Ignored: c.ignored}
+	v := Verdict{Subject: c.Subject, Signatures: c.counted, Ignored: c.ignored, Sequence: c.sequences()}
 	for _, t := range c.tallies {
 		v.Findings = append(v.Findings, c.finding(t))
 	}
+	for _, a := range c.Rule.Attestations {
+		v.Findings = append(v.Findings, c.attestation(a))
+	}
 	return v
+}
+
+// sequences returns for each tag the highest number that every group has a
+// signature with: the same image passes again with it as the floor.
+func (c *check) sequences() map[string]int64 {
+	out := map[string]int64{}
+	for _, t := range c.tallies {
+		highest := int64(0)
+		for _, s := range t.keys {
+			highest = max(highest, s)
+		}
+		if least, seen := out[c.tags[t.tag]]; !seen || highest < least {
+			out[c.tags[t.tag]] = highest
+		}
+	}
+	return out
 }
 
 // finding turns a tally into an answer. Before it refuses it looks for what
@@ -22,6 +41,10 @@ func (c *check) verdict() Verdict {
 func (c *check) finding(t tally) Finding {
 	group := c.Rule.Require[t.group]
 	f := Finding{Check: group.Name, Tag: c.tags[t.tag]}
+	if e, skipped := c.Rule.Skips("signatures"); skipped && len(t.keys) < group.Min {
+		f.Outcome, f.Code, f.Fact = fault.Passed, "exception", e.String()
+		return f
+	}
 	if len(t.keys) >= group.Min {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "passed", fmt.Sprintf("signed by %s", names(group, t.keys))
 		return f
@@ -38,8 +61,7 @@ func (c *check) finding(t tally) Finding {
 		f.Code, f.Fact = "threshold", fmt.Sprintf("%d of %d distinct keys have signed: %s", len(t.keys), group.Min, names(group, t.keys))
 		f.Next = "sign with another of the trusted keys"
 	case len(t.near) > 0:
-		f.Code, f.Fact = "claims_contradict", "the signatures by trusted keys do not count: "+strings.Join(distinct(t.near), "; ")
-		f.Next = "sign this image under this name, or gate the image that was signed"
+		f.Code, f.Fact, f.Next = nearest(t.near)
 	default:
 		c.absent(&f)
 	}
@@ -49,7 +71,7 @@ func (c *check) finding(t tally) Finding {
 // absent tells the three ways of having nothing apart: unsigned, signed by
 // others, and signatures that are broken.
 func (c *check) absent(f *Finding) {
-	broken := slices.IndexFunc(c.ignored, func(i Ignored) bool { return i.Code != "key_other" && i.Code != "not_a_signature" })
+	broken := slices.IndexFunc(c.ignored, func(i Ignored) bool { return !slices.Contains([]string{"key_other", "key_elsewhere", "not_a_signature"}, i.Code) })
 	other := slices.IndexFunc(c.ignored, func(i Ignored) bool { return i.Code == "key_other" })
 	switch {
 	case broken >= 0:
@@ -72,7 +94,41 @@ func (c *check) firstUnknown() *Ignored {
 	return &c.ignored[i]
 }
 
-func names(g policy.Group, fingerprints map[string]bool) string {
+// advice is the next step for each reason not to count, in the order of their
+// weight: of several reasons the weightiest names the finding.
+var advice = []struct{ code, next string }{
+	{"key_revoked", "sign the image again with a key that is not revoked, and find out what the revoked one has signed"},
+	{"key_not_valid", "sign with a key that is valid now, or extend its validity in the policy"},
+	{"rollback", "deploy the newer image; if the older one is meant, sign it again"},
+	{"too_old", "sign the image again, which a scheduled job can do"},
+	{"claims_contradict", "sign this image under this name, or gate the image that was signed"},
+	{"claim_missing", "sign with signgate, and with the tags that the policy binds"},
+}
+
+// nearest says why signatures by the right keys did not count.
+func nearest(all []reason) (code, fact, next string) {
+	var why []string
+	for _, r := range all {
+		why = append(why, r.why)
+	}
+	fact = "the signatures by trusted keys do not count: " + strings.Join(distinct(why), "; ")
+	for _, a := range advice {
+		if slices.ContainsFunc(all, func(r reason) bool { return r.code == a.code }) {
+			return a.code, fact, a.next
+		}
+	}
+	return all[0].code, fact, ""
+}
+
+func names(g policy.Group, fingerprints map[string]int64) string {
+	set := map[string]bool{}
+	for f := range fingerprints {
+		set[f] = true
+	}
+	return fingerprintNames(g, set)
+}
+
+func fingerprintNames(g policy.Group, fingerprints map[string]bool) string {
 	var out []string
 	for _, k := range g.Keys {
 		if fingerprints[k.Fingerprint] {

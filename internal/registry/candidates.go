@@ -43,7 +43,7 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 		if more && !want.Quick && v.listing(ctx).assumed {
 			read(StoreReferrers, func() ([]entry, error) {
 				l := v.client.askReferrers(ctx, v.subject)
-				return bundleEntries(l.entries), l.err
+				return bundleEntries(l.entries, want), l.err
 			})
 		}
 	}
@@ -95,12 +95,13 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) ([
 		}
 		list, err = v.fallback(ctx)
 	}
-	return bundleEntries(list), err
+	return bundleEntries(list, want), err
 }
 
-func bundleEntries(list []descriptor) (out []entry) {
+func bundleEntries(list []descriptor, want envelope.Want) (out []entry) {
+	types := append([]string{envelope.SignaturePredicate}, want.Predicates...)
 	for _, d := range slices.Backward(list) {
-		if d.isBundle(envelope.SignaturePredicate) {
+		if d.isBundle(types...) {
 			out = append(out, entry{descriptor: d, format: envelope.Bundle, key: d.Digest})
 		}
 	}
