@@ -45,14 +45,6 @@ func (r *run) all(ctx context.Context, check string, f func(ctx context.Context,
 	_ = g.Wait() // each failure is in its subject
 }
 
-// verifyAll decides every subject from what the registry holds.
-func (r *run) verifyAll(ctx context.Context, required policy.Rule) {
-	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, _ int) error {
-		defer r.forget(s.Subject)
-		return r.gate(ctx, s, required, r.view(s.Subject), 0)
-	})
-}
-
 // fresh is how old a reading may be that sign decides by when it has written
 // nothing.
 const fresh = time.Second
@@ -82,11 +74,12 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 // may not yet show of what this run wrote.
 func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule, v *registry.View, retries int) error {
 	for attempt := 0; ; attempt++ {
-		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Rule: required, Now: r.now}, v)
+		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Rule: required, Now: r.now, Floor: r.floors.of(s.Subject)}, v)
 		if err != nil {
 			return err
 		}
 		s.Decide(verdict)
+		r.accept(s.Subject, verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
 			return ctx.Err()
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/retry"
@@ -125,6 +126,11 @@ const (
 )
 
 func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, error) {
+	if r.rules != nil { // an image without a rule is refused before anything is asked
+		if _, err := r.rules(img.Repository); err != nil {
+			return nil, err
+		}
+	}
 	s, body, err := r.resolve(ctx, img)
 	if err != nil {
 		return nil, err
@@ -135,7 +141,7 @@ func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, er
 // withChildren returns s, and with recursive what is below it and not yet seen.
 func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, depth int, seen map[string]bool) ([]report.Subject, error) {
 	out := []report.Subject{report.NewSubject(s)}
-	if !r.Recursive || !image.IsIndex(s.MediaType) {
+	if !image.IsIndex(s.MediaType) || !r.recursive(s) {
 		return out, nil
 	}
 	children, skipped, err := image.Children(s, body)
@@ -161,6 +167,16 @@ func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, de
 		out = append(out, below...)
 	}
 	return out, nil
+}
+
+// recursive reports whether what is below an index is worked on, too.
+func (r *run) recursive(s image.Subject) bool {
+	if r.rules == nil {
+		return r.Recursive
+	}
+	rule, err := r.ruleOf(s)
+	_, skipped := rule.Skips("index")
+	return err == nil && rule.Index != policy.Self && !skipped
 }
 
 // nested is withChildren for an index that an index lists.

@@ -59,6 +59,11 @@ func inputs() []input {
 
 		{"trusted-keys", lines, "", "sign verify inspect", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
 		{"trusted-keys-sha256", list, "", "sign verify inspect", "the SHA-256 that each trusted key file must have"},
+		{"policy", text, "", "verify", "a policy file, in place of trusted-keys"},
+		{"policy-sha256", text, "", "verify", "the hash that the policy must have, as signgate policy check prints it"},
+		{"rollback-state", text, "", "verify", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
+		{"minimum-sequence", number, "", "verify", "the least sequence number that counts, in place of rollback-state"},
+		{"promote-tags", list, "", "verify", "tags that are moved to the image after the gate has passed"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
 		{"formats", list, "", both, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},

@@ -71,7 +71,9 @@ func (c *check) finding(t tally) Finding {
 // absent tells the three ways of having nothing apart: unsigned, signed by
 // others, and signatures that are broken.
 func (c *check) absent(f *Finding) {
-	broken := slices.IndexFunc(c.ignored, func(i Ignored) bool { return !slices.Contains([]string{"key_other", "key_elsewhere", "not_a_signature"}, i.Code) })
+	broken := slices.IndexFunc(c.ignored, func(i Ignored) bool {
+		return !slices.Contains([]string{"key_other", "key_elsewhere", "not_a_signature"}, i.Code)
+	})
 	other := slices.IndexFunc(c.ignored, func(i Ignored) bool { return i.Code == "key_other" })
 	switch {
 	case broken >= 0:

@@ -108,6 +108,8 @@ func (r *Report) verdict() string {
 	switch {
 	case !r.Passed():
 		return fmt.Sprintf("%s (exit code %d)", strings.ToUpper(r.Outcome), r.ExitCode)
+	case !r.Verified() && !r.DryRun:
+		return "PASSED, because the rule only warns: it would have been refused, and nothing is verified"
 	case r.DryRun:
 		return "PASSED as a dry run: nothing was written"
 	case r.Proof == ProofStored:

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/gate"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/policy"
+	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
+)
+
+var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) // OCI distribution 1.1, "Pulling manifests"
+
+// checkPromotion refuses tags that no image could get.
+func (r *run) checkPromotion(images []image.Image, tags []string) error {
+	seen := map[string]bool{}
+	for _, tag := range tags {
+		if !tagForm.MatchString(tag) {
+			return badInput("promote-tags", tag, "a tag")
+		}
+	}
+	for _, img := range images {
+		if len(tags) > 0 && seen[img.Repository] {
+			return fault.Configf("inputs_contradict", "promote one image of a repository at a time", "promote-tags is given with two images of %s, and a tag points to one", img.Repository)
+		}
+		seen[img.Repository] = true
+	}
+	return nil
+}
+
+// gatePromotion decides whether an image that has passed may have the tags: they
+// have to be among the signed claims, whatever else the rule binds.
+func (r *run) gatePromotion(ctx context.Context, s *report.Subject, rule policy.Rule, tags []string) error {
+	wanted := s.Subject
+	wanted.Tags = tags
+	rule.Bind.Tag = true
+	verdict, err := gate.Check(ctx, gate.Request{Subject: wanted, Rule: rule, Now: r.now, Floor: r.floors.of(wanted)}, r.view(s.Subject))
+	if err != nil {
+		return err
+	}
+	s.Add("promotion: ", verdict)
+	r.accept(wanted, verdict)
+	return nil
+}
+
+// promotion is a tag that is to be moved.
+type promotion struct {
+	subject *report.Subject
+	tag     string
+}
+
+// promote moves the tags to the images once every image has passed. It looks at
+// all that the tags point to first, and moves nothing when one of them may not
+// be moved.
+func (r *run) promote(ctx context.Context, tags []string) {
+	var moves []promotion
+	for i := range r.report.Subjects {
+		s := &r.report.Subjects[i]
+		if s.Failed() || s.Spared {
+			r.say("no tag was moved, because not every image has passed")
+			return
+		}
+		for _, tag := range tags {
+			if s.Index == "" {
+				moves = append(moves, promotion{s, tag})
+			}
+		}
+	}
+	for _, m := range moves {
+		if err := r.mayMove(ctx, m); err != nil {
+			m.subject.Fail("promotion", r.interrupted(ctx, err))
+			return
+		}
+	}
+	var moved []string
+	for _, m := range moves {
+		if err := r.move(ctx, m); err != nil {
+			m.subject.Fail("promotion", partly(moved, r.interrupted(ctx, err)))
+			return
+		}
+		moved = append(moved, m.subject.Repository+":"+m.tag)
+		m.subject.Promoted = append(m.subject.Promoted, m.tag)
+	}
+}
+
+// partly says what has been moved before err: a run that has moved something is
+// undecided, whatever stopped it.
+func partly(moved []string, err error) error {
+	if len(moved) == 0 {
+		return err
+	}
+	return fault.Undecidedf("promotion_partial", "run again when the cause is gone; tags that point to the image already stay", "only %s was moved: %w", strings.Join(moved, ", "), err)
+}
+
+// mayMove refuses to take a tag from a newer image. What the tag points to is
+// newer when it meets the rule with a higher sequence number.
+func (r *run) mayMove(ctx context.Context, m promotion) error {
+	s := m.subject.Subject
+	digest, found, err := r.registry.Resolve(ctx, s.Repository, m.tag)
+	if err != nil || found == registry.Absent || digest == s.Digest {
+		return err
+	}
+	current, _, err := r.resolve(ctx, image.Image{Repository: s.Repository, Digest: digest})
+	if err != nil {
+		return err
+	}
+	current.Tags = []string{m.tag}
+	rule, err := r.ruleOf(current)
+	if err != nil {
+		return err
+	}
+	rule.Bind.Tag, rule.Bind.Rollback, rule.MaxAge, rule.Attestations = true, false, 0, nil // it was accepted once; only its number matters
+	verdict, err := gate.Check(ctx, gate.Request{Subject: current, Rule: rule, Now: r.now}, r.view(current))
+	defer r.forget(current)
+	if err != nil {
+		return err
+	}
+	theirs, ours := verdict.Sequence[m.tag], r.sequence(s, m.tag)
+	switch outcome := verdict.Outcome(); {
+	case outcome == fault.Undecided:
+		f := verdict.Findings[0]
+		return fault.Undecidedf(f.Code, f.Next, "whether %s, which the tag %s points to, is newer cannot be told: %s", digest, m.tag, f.Fact)
+	case outcome == fault.Passed && theirs > ours:
+		return fault.Refusedf("promotion_older", "promote the newer image, or sign this one again to make it the newest", "the tag %s:%s points to %s with the sequence number %d, which is newer than %d", s.Repository, m.tag, digest, theirs, ours)
+	}
+	return nil
+}
+
+// move points the tag to the image and reads it back.
+func (r *run) move(ctx context.Context, m promotion) error {
+	s := m.subject.Subject
+	manifest, _, err := r.registry.Manifest(ctx, s.Repository, s.Digest)
+	if err != nil {
+		return err
+	}
+	if err := r.registry.Tag(ctx, s.Repository, m.tag, manifest); err != nil {
+		return err
+	}
+	digest, _, err := r.registry.Resolve(ctx, s.Repository, m.tag)
+	if err == nil && digest != s.Digest {
+		err = fault.Undecidedf("promotion_lost", "find out who else moves the tag, and run again", "the tag %s:%s points to %q after it was moved to %s", s.Repository, m.tag, digest, s.Digest)
+	}
+	if err == nil {
+		r.say("%s", fmt.Sprintf("%s:%s is %s now", s.Repository, m.tag, s.Digest))
+	}
+	return err
+}
