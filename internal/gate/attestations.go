@@ -24,8 +24,8 @@ func (c *check) attested(v envelope.Verified) {
 		c.ignore(v.Candidate, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", v.Manifest, v.PredicateType))
 		return
 	}
-	if code, why := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); code != "" {
-		c.ignore(v.Candidate, fault.Refusedf(code, "", "%s: %s", v.Key.Name, why))
+	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
+		c.ignore(v.Candidate, err)
 		return
 	}
 	at, _ := PredicateTime(v.PredicateType, v.Predicate)

@@ -130,8 +130,8 @@ func has(g policy.Group, k envelope.Key) bool {
 
 // objection says why a signature by a key of the group does not count for a tag.
 func (c *check) objection(v envelope.Verified, group policy.Group, tag string) reason {
-	if code, why := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); code != "" {
-		return reason{code, fmt.Sprintf("%s: %s", v.Key.Name, why)}
+	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
+		return reason{fault.CodeOf(err), fmt.Sprintf("%s: %s", v.Key.Name, err)}
 	}
 	if why := c.contradiction(v, tag); why != "" {
 		return reason{"claims_contradict", why}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/fault"
 )
 
 // Key is a named public key of a policy.
@@ -27,18 +28,18 @@ type Revocation struct {
 	Reason string
 }
 
-// Problem says why the key does not count now, with the code of the refusal, and
-// "" when it does.
-func (v Validity) Problem(now time.Time) (code, why string) {
+// Problem returns the refusal of a key that does not count now, and nil when it
+// does.
+func (v Validity) Problem(now time.Time) error {
 	switch {
 	case v.Revoked != nil:
-		return "key_revoked", "the key is revoked" + v.Revoked.String()
+		return fault.Refusedf("key_revoked", "", "the key is revoked%s", v.Revoked)
 	case !v.NotBefore.IsZero() && now.Before(v.NotBefore):
-		return "key_not_valid", "the key is valid from " + day(v.NotBefore) + " on"
+		return fault.Refusedf("key_not_valid", "", "the key is valid from %s on", day(v.NotBefore))
 	case !v.NotAfter.IsZero() && !now.Before(v.NotAfter):
-		return "key_not_valid", "the key was valid until " + day(v.NotAfter)
+		return fault.Refusedf("key_not_valid", "", "the key was valid until %s", day(v.NotAfter))
 	}
-	return "", ""
+	return nil
 }
 
 // String returns when and why, with a space before it.
