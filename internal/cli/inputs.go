@@ -31,7 +31,7 @@ func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+"
 const (
 	both    = "sign verify"
 	keyed   = "sign key doctor"
-	network = "sign verify inspect"
+	network = "sign verify inspect policy-explain"
 )
 
 // inputs returns all inputs. It is the only place where one is made: the flags,
@@ -59,10 +59,10 @@ func inputs() []input {
 
 		{"trusted-keys", lines, "", "sign verify inspect", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
 		{"trusted-keys-sha256", list, "", "sign verify inspect", "the SHA-256 that each trusted key file must have"},
-		{"policy", text, "", "verify", "a policy file, in place of trusted-keys"},
+		{"policy", text, "", "verify policy-explain", "a policy file, in place of trusted-keys"},
 		{"policy-sha256", text, "", "verify", "the hash that the policy must have, as signgate policy check prints it"},
-		{"rollback-state", text, "", "verify", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
-		{"minimum-sequence", number, "", "verify", "the least sequence number that counts, in place of rollback-state"},
+		{"rollback-state", text, "", "verify policy-explain", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
+		{"minimum-sequence", number, "", "verify policy-explain", "the least sequence number that counts, in place of rollback-state"},
 		{"promote-tags", list, "", "verify", "tags that are moved to the image after the gate has passed"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
@@ -84,8 +84,8 @@ func inputs() []input {
 		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
 		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
 		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
-		{"timeout", duration, "5m", "sign verify inspect key doctor", "the time limit of the whole run"},
-		{"retries", number, "5", "sign verify inspect key doctor", "how often a transient failure is tried again"},
+		{"timeout", duration, "5m", "sign verify inspect key doctor policy-explain", "the time limit of the whole run"},
+		{"retries", number, "5", "sign verify inspect key doctor policy-explain", "how often a transient failure is tried again"},
 
 		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
 		{"show-summary", boolean, "true", both, "write the job summary"},
