@@ -63,7 +63,7 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 		default:
 			v = r.view(s.Subject)
 		}
-		if err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
+		if _, err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
 			return err
 		}
 		return r.checkTags(ctx, s.Subject)
@@ -72,19 +72,19 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 
 // gate decides a subject. It reads again, up to retries times, what a registry
 // may not yet show of what this run wrote.
-func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule, v *registry.View, retries int) error {
+func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule, v *registry.View, retries int) (gate.Verdict, error) {
 	for attempt := 0; ; attempt++ {
 		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Rule: required, Now: r.now, Floor: r.floors.of(s.Subject)}, v)
 		if err != nil {
-			return err
+			return verdict, err
 		}
 		s.Decide(verdict)
 		r.accept(s.Subject, verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
-			return ctx.Err()
+			return verdict, ctx.Err()
 		}
 		if attempt >= retries || !lagging(verdict) || retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
-			return nil
+			return verdict, nil
 		}
 		v = r.registry.View(s.Subject)
 	}

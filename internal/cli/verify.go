@@ -42,17 +42,30 @@ func (r *run) verifyAll(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		if err := r.gate(ctx, s, rule, r.view(s.Subject), 0); err != nil {
+		if err := r.verifyOne(ctx, s, rule); err != nil {
 			return err
-		}
-		if tags := r.list("promote-tags"); len(tags) > 0 && s.Index == "" && !s.Failed() {
-			err = r.gatePromotion(ctx, s, rule, tags)
 		}
 		if rule.Mode == policy.Warn {
 			s.Spare()
 		}
-		return err
+		return nil
 	})
+}
+
+// verifyOne decides a subject by its rule: signatures and attestations, then its
+// base image, then whether it may have the tags that are to be promoted.
+func (r *run) verifyOne(ctx context.Context, s *report.Subject, rule policy.Rule) error {
+	verdict, err := r.gate(ctx, s, rule, r.view(s.Subject), 0)
+	if err != nil || s.Failed() {
+		return err
+	}
+	if err := r.gateBase(ctx, s, rule, verdict); err != nil || s.Failed() {
+		return err
+	}
+	if tags := r.list("promote-tags"); len(tags) > 0 && s.Index == "" {
+		return r.gatePromotion(ctx, s, rule, tags)
+	}
+	return nil
 }
 
 // ruleOf returns the rule of a subject, with the exceptions that are in force.

@@ -1,8 +1,8 @@
 package gate
 
 import (
-	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -14,7 +14,8 @@ import (
 // statement is an attestation about the subject that verified.
 type statement struct {
 	envelope.Verified
-	at time.Time // when it was made, by its own word; zero when it does not say
+	at    time.Time         // when it was made, by its own word; zero when it does not say
+	unmet map[[2]int]reason // by requirement and tag: why it does not meet it, once that was asked
 }
 
 // attested notes an attestation, unless its key does not count.
@@ -24,44 +25,52 @@ func (c *check) attested(v envelope.Verified) {
 		c.ignore(v.Candidate, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", v.Manifest, v.PredicateType))
 		return
 	}
-	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
-		c.ignore(v.Candidate, err)
+	if c.again(v) {
 		return
 	}
 	at, _ := PredicateTime(v.PredicateType, v.Predicate)
-	c.statements = append(c.statements, statement{v, at})
+	s := &statement{v, at, map[[2]int]reason{}}
+	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
+		c.ignore(v.Candidate, err)
+		c.lapsed = append(c.lapsed, s)
+		return
+	}
+	c.statements = append(c.statements, s)
+}
+
+// again reports whether v says what another attestation by its key has said: a
+// registry can list one statement in many copies, and conditions cost time.
+func (c *check) again(v envelope.Verified) bool {
+	return slices.ContainsFunc(slices.Concat(c.statements, c.lapsed), func(s *statement) bool {
+		return s.PredicateType == v.PredicateType && s.Key.Fingerprint == v.Key.Fingerprint && reflect.DeepEqual(s.Predicate, v.Predicate)
+	})
 }
 
 // attestationsDone reports whether the attestations are met whatever is still
 // unread. Newest and All depend on everything.
 func (c *check) attestationsDone() bool {
-	for _, a := range c.Rule.Attestations {
-		if a.Which != policy.Any || c.attestation(a).Outcome != fault.Passed {
-			return false
+	for i, a := range c.Rule.Attestations {
+		for t := range c.tags {
+			if a.Which != policy.Any || c.attestation(i, t).Outcome != fault.Passed {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// attestation decides one requirement by the statements that were read.
-func (c *check) attestation(a policy.Attestation) Finding {
-	f := Finding{Check: "attestation " + a.Type, Outcome: fault.Refused}
+// attestation decides requirement i for tag t by the statements that were read.
+func (c *check) attestation(i, t int) Finding {
+	a := c.Rule.Attestations[i]
+	f := Finding{Check: "attestation " + a.Type, Tag: c.tags[t], Outcome: fault.Refused}
 	if e, skipped := c.Rule.Skips("attestations"); skipped {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "exception", e.String()
 		return f
 	}
-	mine := slices.DeleteFunc(slices.Clone(c.statements), func(s statement) bool { return s.PredicateType != a.Type || !has(a.By, s.Key) })
-	signers, near := map[string]bool{}, reason{}
-	for _, s := range candidates(mine, a.Which) {
-		r := c.unmet(s, a)
-		if r.code == "" {
-			signers[s.Key.Fingerprint] = true
-			continue
-		}
-		if near = r; a.Which != policy.Any {
-			signers = nil // one that does not meet it is enough
-			break
-		}
+	mine := of(a, c.statements)
+	signers, near := c.attestors(i, t, candidates(mine, a.Which))
+	for _, s := range of(a, c.lapsed) {
+		near = append(near, c.lapse(s))
 	}
 	unknown := c.firstUnknown()
 	switch {
@@ -69,8 +78,9 @@ func (c *check) attestation(a policy.Attestation) Finding {
 		f.Outcome, f.Code, f.Fact, f.Next = fault.Undecided, unknown.Code, unknown.Why, "nothing was decided; run the gate again when the cause is gone"
 	case len(signers) >= a.By.Min:
 		f.Outcome, f.Code, f.Fact = fault.Passed, "passed", fmt.Sprintf("attested by %s", fingerprintNames(a.By, signers))
-	case near.code != "":
-		f.Code, f.Fact, f.Next = near.code, near.why, "make the attestation anew from a run that meets the condition"
+	case len(near) > 0:
+		worst, _ := heaviest(near)
+		f.Code, f.Fact, f.Next = worst.code, worst.why, "make the attestation anew from a run that meets the condition"
 	case len(mine) > 0:
 		f.Code, f.Fact, f.Next = "threshold", fmt.Sprintf("%d of %d keys have attested it", len(signers), a.By.Min), "attest it with another of the keys"
 	default:
@@ -79,18 +89,58 @@ func (c *check) attestation(a policy.Attestation) Finding {
 	return f
 }
 
+// of returns the statements that a requirement is about.
+func of(a policy.Attestation, all []*statement) []*statement {
+	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return s.PredicateType != a.Type || !has(a.By, s.Key) })
+}
+
+// attestors returns the keys whose statements meet the requirement, and why
+// others do not. Unless any will do, one that does not meet it is enough to leave
+// nobody.
+func (c *check) attestors(i, t int, list []*statement) (signers map[string]bool, near []reason) {
+	signers = map[string]bool{}
+	for _, s := range list {
+		if r := c.unmet(s, i, t); r.code == "" {
+			signers[s.Key.Fingerprint] = true
+		} else {
+			near = append(near, r)
+		}
+	}
+	if len(near) > 0 && c.Rule.Attestations[i].Which != policy.Any {
+		signers = nil
+	}
+	return signers, near
+}
+
+// lapse says why a statement's key does not count.
+func (c *check) lapse(s *statement) reason {
+	err := c.Rule.Validity[s.Key.Fingerprint].Problem(c.Now)
+	return reason{fault.CodeOf(err), fmt.Sprintf("the attestation %s is by %s: %s", s.Manifest, s.Key.Name, err)}
+}
+
 // candidates returns the statements that have to meet a condition: all, or the
 // newest. Statements of one time are equally new.
-func candidates(all []statement, which policy.Which) []statement {
+func candidates(all []*statement, which policy.Which) []*statement {
 	if which != policy.Newest || len(all) == 0 {
 		return all
 	}
-	newest := slices.MaxFunc(all, func(a, b statement) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) }).at
-	return slices.DeleteFunc(slices.Clone(all), func(s statement) bool { return !s.at.Equal(newest) })
+	newest := slices.MaxFunc(all, func(a, b *statement) int { return a.at.Compare(b.at) }).at
+	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return !s.at.Equal(newest) })
 }
 
-// unmet says why a statement does not meet the requirement.
-func (c *check) unmet(s statement, a policy.Attestation) reason {
+// unmet says why a statement does not meet requirement i for tag t. A condition
+// is evaluated once.
+func (c *check) unmet(s *statement, i, t int) reason {
+	at := [2]int{i, t}
+	r, known := s.unmet[at]
+	if !known {
+		r = c.meets(s, c.Rule.Attestations[i], c.tags[t])
+		s.unmet[at] = r
+	}
+	return r
+}
+
+func (c *check) meets(s *statement, a policy.Attestation, tag string) reason {
 	switch {
 	case a.MaxAge > 0 && s.at.IsZero():
 		return reason{"claim_missing", "the attestation " + s.Manifest + " does not say when it was made, and the policy limits its age"}
@@ -101,7 +151,7 @@ func (c *check) unmet(s statement, a policy.Attestation) reason {
 	case a.Where == nil:
 		return reason{}
 	}
-	err := a.Where.Meets(policy.Facts{Predicate: s.Predicate, PredicateType: s.PredicateType, Repository: c.Subject.Repository, Digest: c.Subject.Digest, Tag: c.tags[0]})
+	err := a.Where.Meets(policy.Facts{Predicate: s.Predicate, PredicateType: s.PredicateType, Repository: c.Subject.Repository, Digest: c.Subject.Digest, Tag: tag})
 	if err != nil {
 		return reason{fault.CodeOf(err), err.(*fault.Error).What + " (" + s.Manifest + ")"}
 	}

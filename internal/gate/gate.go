@@ -45,6 +45,7 @@ type Verdict struct {
 	Sequence   map[string]int64    // by tag, the sequence number that the accepted signatures agree on; see Request.Floor
 	Findings   []Finding           // one for each requirement and tag
 	Signatures []envelope.Verified // every signature that verified and counted
+	Attested   []envelope.Verified // every attestation that the rule asks for and that verified
 	Ignored    []Ignored           // what did not count, and why
 }
 
@@ -65,7 +66,8 @@ type Ignored struct {
 	Manifest string
 	Store    string
 	Why      string
-	unknown  bool
+	unknown  bool // it could not be read
+	broken   bool // it was read, and is no signature of this image
 }
 
 // Outcome returns the verdict's outcome. A verdict without findings passes
@@ -91,7 +93,7 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 	c := newCheck(r)
 	for candidate, err := range source.Candidates(ctx, r.Subject, r.want()) {
 		if err != nil {
-			c.ignore(candidate, err)
+			c.reject(candidate, err)
 			continue
 		}
 		c.weigh(candidate)

@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,26 +16,38 @@ func (c *check) verdict() Verdict {
 	for _, t := range c.tallies {
 		v.Findings = append(v.Findings, c.finding(t))
 	}
-	for _, a := range c.Rule.Attestations {
-		v.Findings = append(v.Findings, c.attestation(a))
+	for i := range c.Rule.Attestations {
+		for t := range c.tags {
+			v.Findings = append(v.Findings, c.attestation(i, t))
+		}
+	}
+	for _, s := range c.statements {
+		v.Attested = append(v.Attested, s.Verified)
 	}
 	return v
 }
 
-// sequences returns for each tag the highest number that every group has a
-// signature with: the same image passes again with it as the floor.
+// sequences returns for each tag the highest number that every group has enough
+// signatures with: the same image passes again with it as the floor.
 func (c *check) sequences() map[string]int64 {
 	out := map[string]int64{}
 	for _, t := range c.tallies {
-		highest := int64(0)
-		for _, s := range t.keys {
-			highest = max(highest, s)
-		}
-		if least, seen := out[c.tags[t.tag]]; !seen || highest < least {
-			out[c.tags[t.tag]] = highest
+		enough := t.sequence(c.Rule.Require[t.group].Min)
+		if least, seen := out[c.tags[t.tag]]; !seen || enough < least {
+			out[c.tags[t.tag]] = enough
 		}
 	}
 	return out
+}
+
+// sequence returns the highest number that at least min keys have signed, and 0
+// when there are fewer. One key of several must not raise it alone.
+func (t tally) sequence(min int) int64 {
+	numbers := slices.Sorted(maps.Values(t.keys))
+	if len(numbers) < min {
+		return 0
+	}
+	return numbers[len(numbers)-min]
 }
 
 // finding turns a tally into an answer. Before it refuses it looks for what
@@ -69,17 +83,16 @@ func (c *check) finding(t tally) Finding {
 }
 
 // absent tells the three ways of having nothing apart: unsigned, signed by
-// others, and signatures that are broken.
+// others, and signatures that are broken. Of several broken ones the code
+// decides, so that their order does not.
 func (c *check) absent(f *Finding) {
-	broken := slices.IndexFunc(c.ignored, func(i Ignored) bool {
-		return !slices.Contains([]string{"key_other", "key_elsewhere", "not_a_signature"}, i.Code)
-	})
-	other := slices.IndexFunc(c.ignored, func(i Ignored) bool { return i.Code == "key_other" })
+	worst := c.weightiest(func(i Ignored) bool { return i.broken })
+	other := slices.ContainsFunc(c.ignored, func(i Ignored) bool { return i.Code == "key_other" })
 	switch {
-	case broken >= 0:
-		f.Code, f.Fact = c.ignored[broken].Code, c.ignored[broken].Why
+	case worst != nil:
+		f.Code, f.Fact = worst.Code, worst.Why
 		f.Next = "sign the image again, and find out who wrote that entry"
-	case other >= 0 || len(c.counted) > 0:
+	case other || c.signatures > 0:
 		f.Code, f.Fact = "key_other", "it has signatures, and none of them verifies with a trusted key"
 		f.Next = "sign with a trusted key, or correct trusted-keys; signgate inspect shows what is attached"
 	default:
@@ -88,12 +101,21 @@ func (c *check) absent(f *Finding) {
 	}
 }
 
-func (c *check) firstUnknown() *Ignored {
-	i := slices.IndexFunc(c.ignored, func(i Ignored) bool { return i.unknown })
-	if i < 0 {
+// weightiest returns the ignored entry that names a finding: by its code, then
+// by its text. It is nil when there is none.
+func (c *check) weightiest(of func(Ignored) bool) *Ignored {
+	list := slices.DeleteFunc(slices.Clone(c.ignored), func(i Ignored) bool { return !of(i) })
+	if len(list) == 0 {
 		return nil
 	}
-	return &c.ignored[i]
+	worst := slices.MinFunc(list, func(a, b Ignored) int {
+		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Why, b.Why))
+	})
+	return &worst
+}
+
+func (c *check) firstUnknown() *Ignored {
+	return c.weightiest(func(i Ignored) bool { return i.unknown })
 }
 
 // advice is the next step for each reason not to count, in the order of their
@@ -113,13 +135,23 @@ func nearest(all []reason) (code, fact, next string) {
 	for _, r := range all {
 		why = append(why, r.why)
 	}
-	fact = "the signatures by trusted keys do not count: " + strings.Join(distinct(why), "; ")
-	for _, a := range advice {
-		if slices.ContainsFunc(all, func(r reason) bool { return r.code == a.code }) {
-			return a.code, fact, a.next
-		}
+	worst, next := heaviest(all)
+	return worst.code, "the signatures by trusted keys do not count: " + strings.Join(distinct(why), "; "), next
+}
+
+// heaviest returns the weightiest of the reasons with its next step: by advice, then
+// by its text, so that the order of what was read decides nothing.
+func heaviest(all []reason) (worst reason, next string) {
+	rank := func(r reason) int {
+		return slices.IndexFunc(advice, func(a struct{ code, next string }) bool { return r.code == a.code })
 	}
-	return all[0].code, fact, ""
+	worst = slices.MinFunc(all, func(a, b reason) int {
+		return cmp.Or(cmp.Compare(uint(rank(a)), uint(rank(b))), cmp.Compare(a.code, b.code), cmp.Compare(a.why, b.why))
+	})
+	if i := rank(worst); i >= 0 {
+		next = advice[i].next
+	}
+	return worst, next
 }
 
 func names(g policy.Group, fingerprints map[string]int64) string {

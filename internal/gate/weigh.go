@@ -20,7 +20,9 @@ type check struct {
 	keys       []envelope.Key
 	tags       []string // never empty: "" stands for no tag
 	tallies    []tally  // one for each group and tag
-	statements []statement
+	statements []*statement
+	lapsed     []*statement // by keys that do not count now
+	signatures int          // how many verified with a key of the rule, whether they count or not
 	counted    []envelope.Verified
 	ignored    []Ignored
 }
@@ -81,7 +83,7 @@ func (c *check) weigh(candidate envelope.Candidate) {
 	}
 	switch {
 	case err != nil:
-		c.ignore(candidate, err)
+		c.reject(candidate, err)
 	case v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate:
 		c.attested(v)
 	default:
@@ -91,20 +93,27 @@ func (c *check) weigh(candidate envelope.Candidate) {
 
 // signed adds a signature to the tallies that it counts for.
 func (c *check) signed(v envelope.Verified) {
-	used := false
-	var why reason
+	c.signatures++
+	used, why, elsewhere := false, []reason(nil), []reason(nil)
 	for i := range c.tallies {
-		if w := c.count(&c.tallies[i], v); w.code == "" {
+		switch w := c.count(&c.tallies[i], v); w.code {
+		case "":
 			used = true
-		} else if why.code == "" || why.code == "key_elsewhere" {
-			why = w
+		case "key_elsewhere":
+			elsewhere = append(elsewhere, w)
+		default:
+			why = append(why, w)
 		}
 	}
 	if used {
 		c.counted = append(c.counted, v)
-	} else {
-		c.ignore(v.Candidate, fault.Refusedf(why.code, "", "%s", why.why))
+		return
 	}
+	if len(why) == 0 {
+		why = elsewhere
+	}
+	worst, _ := heaviest(why)
+	c.ignore(v.Candidate, fault.Refusedf(worst.code, "", "%s", worst.why))
 }
 
 // count adds v to t, or returns why it does not count there.
@@ -163,6 +172,15 @@ func missing(v envelope.Verified, formats []envelope.Format, annotations map[str
 	return ""
 }
 
+// reject ignores an entry that could not be read, or is no signature of the
+// image.
+func (c *check) reject(candidate envelope.Candidate, err error) {
+	c.ignore(candidate, err)
+	last := &c.ignored[len(c.ignored)-1]
+	last.broken = !last.unknown && last.Code != "key_other"
+}
+
+// ignore notes an entry that does not count, and why.
 func (c *check) ignore(candidate envelope.Candidate, err error) {
 	code, why := fault.CodeOf(err), strings.TrimSpace(err.Error())
 	if code == "signature_invalid" {
