@@ -31,7 +31,7 @@ func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+"
 const (
 	both    = "sign verify"
 	keyed   = "sign key doctor"
-	network = "sign verify inspect policy-explain"
+	network = "sign verify inspect policy-explain policy-test"
 )
 
 // inputs returns all inputs. It is the only place where one is made: the flags,
@@ -84,8 +84,8 @@ func inputs() []input {
 		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
 		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
 		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
-		{"timeout", duration, "5m", "sign verify inspect key doctor policy-explain", "the time limit of the whole run"},
-		{"retries", number, "5", "sign verify inspect key doctor policy-explain", "how often a transient failure is tried again"},
+		{"timeout", duration, "5m", "sign verify inspect key doctor policy-explain policy-test", "the time limit of the whole run"},
+		{"retries", number, "5", "sign verify inspect key doctor policy-explain policy-test", "how often a transient failure is tried again"},
 
 		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
 		{"show-summary", boolean, "true", both, "write the job summary"},

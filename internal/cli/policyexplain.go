@@ -132,12 +132,21 @@ func matching(p *policy.Policy, repository string) (patternView, []patternView) 
 	return views[0], views[1:]
 }
 
-// explainImage puts into the report what verify would say.
-func (r *run) explainImage(ctx context.Context, p *policy.Policy, images []image.Image) (err error) {
+// followPolicy makes the policy's rules those of the run. Unlike verify it asks
+// for no rollback state: without one nothing was accepted before, as far as
+// anyone says.
+func (r *run) followPolicy(p *policy.Policy) (err error) {
 	r.policy, r.rules = p, p.RuleFor
-	if r.get("rollback-state") == "" && r.MinimumSequence == 0 {
-		r.floors = floors{before: map[string]int64{}} // nothing was accepted before, as far as anyone says
-	} else if r.floors, err = r.readFloors(p); err != nil {
+	if r.floors = (floors{before: map[string]int64{}}); r.get("rollback-state") == "" && r.MinimumSequence == 0 {
+		return nil
+	}
+	r.floors, err = r.readFloors(p)
+	return err
+}
+
+// explainImage puts into the report what verify would say.
+func (r *run) explainImage(ctx context.Context, p *policy.Policy, images []image.Image) error {
+	if err := r.followPolicy(p); err != nil {
 		return err
 	}
 	if err := r.connect(images); err != nil {

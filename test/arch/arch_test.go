@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/envelope/bundle":        {"internal/envelope", "internal/image", "internal/signer"},
 	"internal/attest":                 {"internal/envelope", "internal/image"},
 	"internal/registry":               {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
+	"internal/layout":                 {"internal/image"},
 	"internal/policy":                 {"internal/signer", "internal/envelope", "internal/image"},
 	"internal/gate":                   {"internal/policy", "internal/attest", "internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
 	"internal/report":                 {"internal/gate", "internal/envelope", "internal/image", "internal/signer"},
