@@ -8,39 +8,70 @@ import (
 	"github.com/signgate/signgate/internal/image"
 )
 
+// The limits of a pattern bound the time of comparing two of them.
+const (
+	maxPattern   = 255 // bytes, as for the name of a repository
+	maxWildcards = 8
+)
+
 // Pattern names repositories: REGISTRY/PATH, where * stands for any text within
-// one part of the path and ** for any text at all. It is anchored at both ends.
+// one part of the path, and ** for any number of whole parts. It is anchored at
+// both ends.
 type Pattern struct {
 	text    string
 	literal string // what stands before the first wildcard
 	match   *regexp.Regexp
 }
 
-var patternForm = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?/[a-z0-9._/*-]+$`)
+// patternForm is the form of a pattern: a part has ** alone or no ** at all, so
+// that acme** is not written where acme/** is meant.
+var patternForm = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?(/(\*\*|([a-z0-9._-]|\*[a-z0-9._-])*\*?))+$`)
 
 // parsePattern returns the pattern, or what is wrong with it and the fix.
 func parsePattern(text string) (p Pattern, what, fix string) {
+	host, path, _ := strings.Cut(text, "/")
+	shown := "the pattern " + quote(text)
 	switch {
-	case strings.ContainsAny(text, "@"), strings.LastIndex(text, ":") > strings.Index(text, "/") && strings.Contains(text, "/"):
-		return p, fmt.Sprintf("the pattern %q has a tag or a digest, and a rule is for repositories", text), "leave it out"
-	case !strings.Contains(text, "/"):
-		return p, fmt.Sprintf("the pattern %q has no registry, so it matches nothing", text), "write REGISTRY/PATH, for example ghcr.io/acme/**"
-	case !patternForm.MatchString(text), strings.Contains(text, "//"), strings.HasSuffix(text, "/"), strings.Contains(text, "***"):
-		return p, fmt.Sprintf("the pattern %q matches no repository name", text), "write lower case without a scheme, for example ghcr.io/acme/**"
+	case len(text) > maxPattern || strings.Count(text, "*") > maxWildcards:
+		return p, fmt.Sprintf("%s is longer than %d bytes or has more than %d wildcards", shown, maxPattern, maxWildcards), "shorten it"
+	case strings.Contains(text, "://"):
+		return p, shown + " has a scheme", "write it without, for example ghcr.io/acme/**"
+	case strings.ContainsAny(path, ":@"):
+		return p, shown + " has a tag or a digest, and a rule is for repositories", "leave it out"
+	case path == "":
+		return p, shown + " has no registry or no path, so it matches nothing", "write REGISTRY/PATH, for example ghcr.io/acme/**"
+	case strings.Contains(host, "*"):
+		return p, shown + " has a wildcard in its registry", "name the registry, for example ghcr.io/acme/**"
+	case strings.Contains(strings.ReplaceAll("/"+path+"/", "/**/", "//"), "**"):
+		return p, shown + " has ** beside other text", "write ** as a whole part, for example ghcr.io/acme/**"
+	case !patternForm.MatchString(text) || !possible(text):
+		return p, shown + " matches no repository", "write REGISTRY/PATH in lower case, for example ghcr.io/acme/** or docker.io/library/alpine"
 	}
-	host, _, _ := strings.Cut(text, "/")
-	if strings.Contains(host, "*") {
-		return p, fmt.Sprintf("the pattern %q has a wildcard in its registry", text), "name the registry"
-	}
-	text = image.Canonical(text)
-	p = Pattern{text: text, literal: text}
+	return newPattern(image.Canonical(text)), "", ""
+}
+
+func newPattern(text string) Pattern {
+	p := Pattern{text: text, literal: text}
 	if i := strings.IndexByte(text, '*'); i >= 0 {
 		p.literal = text[:i]
 	}
-	quoted := regexp.QuoteMeta(text)
-	quoted = strings.ReplaceAll(quoted, `\*\*`, `.*`)
+	quoted := strings.ReplaceAll(regexp.QuoteMeta(text), `\*\*`, `.*`)
 	p.match = regexp.MustCompile(`^` + strings.ReplaceAll(quoted, `\*`, `[^/]*`) + `$`) // linear time (RE2)
-	return p, "", ""
+	return p
+}
+
+// possible reports whether a repository can have a name that the pattern
+// matches. Names are what image.Parse makes of them, so "alpine" and
+// "docker.io/alpine" are none.
+func possible(text string) bool {
+	for _, parts := range []string{"a", "a/a"} {
+		sample := strings.ReplaceAll(strings.ReplaceAll(text, "**", parts), "*", "a")
+		i, err := image.Parse(sample)
+		if err == nil && i.Repository == image.Canonical(sample) && len(i.Tags) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // String returns the pattern as it is compared.
@@ -62,46 +93,6 @@ func (p Pattern) weight() int {
 
 // ties reports whether some repository matches both and neither is more
 // specific.
-func (p Pattern) ties(o Pattern) bool { return p.weight() == o.weight() && meet(p.text, o.text) }
-
-// meet reports whether two patterns have a text in common.
-func meet(a, b string) bool {
-	seen := map[[2]int]bool{}
-	var walk func(i, j int) bool
-	walk = func(i, j int) bool {
-		at := [2]int{i, j}
-		if seen[at] {
-			return false
-		}
-		seen[at] = true
-		switch {
-		case i == len(a) && j == len(b):
-			return true
-		case i < len(a) && a[i] == '*':
-			return walk(next(a, i), j) || j < len(b) && (crosses(a, i) || b[j] != '/') && walk(i, step(b, j))
-		case j < len(b) && b[j] == '*':
-			return walk(i, next(b, j)) || i < len(a) && (crosses(b, j) || a[i] != '/') && walk(i+1, j)
-		}
-		return i < len(a) && j < len(b) && a[i] == b[j] && walk(i+1, j+1)
-	}
-	return walk(0, 0)
-}
-
-// crosses reports whether the wildcard at i is **.
-func crosses(p string, i int) bool { return strings.HasPrefix(p[i:], "**") }
-
-// next is the place after the wildcard at i.
-func next(p string, i int) int {
-	if crosses(p, i) {
-		return i + 2
-	}
-	return i + 1
-}
-
-// step is the place after one element of p, a wildcard as a whole.
-func step(p string, j int) int {
-	if p[j] == '*' {
-		return next(p, j)
-	}
-	return j + 1
+func (p Pattern) ties(o Pattern) bool {
+	return p.weight() == o.weight() && p.literal == o.literal && meet(p.text, o.text)
 }

@@ -67,18 +67,25 @@ func (p *Policy) RuleFor(repository string) (Rule, error) {
 	return best, nil
 }
 
-// For returns the rule for an image with the exceptions that are in force.
+// For returns the rule for an image with the exceptions that are in force: for
+// the image itself, or for the index that lists it.
 func (p *Policy) For(subject image.Subject, now time.Time) (Rule, error) {
 	rule, err := p.RuleFor(subject.Repository)
 	if err != nil {
 		return Rule{}, err
 	}
 	for _, e := range p.Exceptions {
-		if e.Image == image.Canonical(subject.Repository)+"@"+subject.Digest && now.Before(e.Until) {
+		if e.covers(subject) && now.Before(e.Until) {
 			rule.Skipped = append(rule.Skipped, e)
 		}
 	}
 	return rule, nil
+}
+
+// covers reports whether the exception is for the subject or for its index.
+func (e Exception) covers(s image.Subject) bool {
+	repository := image.Canonical(s.Repository) + "@"
+	return e.Image == repository+s.Digest || s.Index != "" && e.Image == repository+s.Index
 }
 
 // Skips returns the exception in force that skips what, if any.

@@ -99,6 +99,13 @@ func (r Rule) Check() error {
 			return err
 		}
 	}
+	for _, a := range r.Attestations {
+		g := a.By
+		g.Name, g.Formats = a.Type, envelope.Formats()
+		if err := g.check(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -74,11 +74,7 @@ func (r *reader) choice(n *yaml.Node, values ...string) string {
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!str" && slices.Contains(values, n.Value):
 		return n.Value
 	}
-	is := kind(n)
-	if is == "a text" {
-		is = quote(n.Value)
-	}
-	r.fail(n, "write "+strings.Join(values, " or "), "this is %s, which means nothing here", is)
+	r.fail(n, "write "+strings.Join(values, " or "), "this is %s, which means nothing here", shown(n))
 	return values[0]
 }
 
@@ -92,11 +88,7 @@ func (r *reader) count(n *yaml.Node) int {
 		v, _ := strconv.Atoi(n.Value)
 		return v
 	}
-	is := kind(n)
-	if is == "a text" {
-		is = "the text " + quote(n.Value)
-	}
-	r.fail(n, "write a whole number of 1 or more, without quotes", "this is %s and has to be a number", is)
+	r.fail(n, "write a whole number of 1 or more, without quotes", "this is %s and has to be a number", shown(n))
 	return 0
 }
 
@@ -110,11 +102,7 @@ func (r *reader) span(n *yaml.Node) time.Duration {
 		number, _ := strconv.Atoi(m[1])
 		return time.Duration(number) * map[string]time.Duration{"d": 24 * time.Hour, "h": time.Hour, "m": time.Minute}[m[2]]
 	}
-	is := kind(n)
-	if is == "a text" {
-		is = quote(n.Value)
-	}
-	r.fail(n, "write a whole number of days, hours or minutes: 90d, 12h or 30m", "this is %s and has to be a duration", is)
+	r.fail(n, "write a whole number of days, hours or minutes: 90d, 12h or 30m", "this is %s and has to be a duration", shown(n))
 	return 0
 }
 
@@ -130,12 +118,16 @@ func (r *reader) instant(n *yaml.Node) time.Time {
 			return t.UTC()
 		}
 	}
-	is := kind(n)
-	if is == "a text" {
-		is = quote(n.Value)
-	}
-	r.fail(n, "write 2026-06-30 or 2026-06-30T12:00:00Z", "this is %s and has to be a time", is)
+	r.fail(n, "write 2026-06-30 or 2026-06-30T12:00:00Z", "this is %s and has to be a time", shown(n))
 	return time.Time{}
+}
+
+// shown is what a node is, a text as it stands there.
+func shown(n *yaml.Node) string {
+	if k := kind(n); k != "a text" {
+		return k
+	}
+	return quote(n.Value)
 }
 
 // quote returns the text in quotes, cut when it is long, on one line and without
