@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -52,7 +52,10 @@ func (r *run) gatePromotion(ctx context.Context, s *report.Subject, rule policy.
 type promotion struct {
 	subject *report.Subject
 	tag     string
+	there   bool // the tag points to the image already
 }
+
+func (m promotion) String() string { return m.subject.Repository + ":" + m.tag }
 
 // promote moves the tags to the images once every image has passed. It looks at
 // all that the tags point to first, and moves nothing when one of them may not
@@ -67,11 +70,12 @@ func (r *run) promote(ctx context.Context, tags []string) {
 		}
 		for _, tag := range tags {
 			if s.Index == "" {
-				moves = append(moves, promotion{s, tag})
+				moves = append(moves, promotion{subject: s, tag: tag})
 			}
 		}
 	}
-	for _, m := range moves {
+	for i := range moves {
+		m := &moves[i]
 		if err := r.mayMove(ctx, m); err != nil {
 			m.subject.Fail("promotion", r.interrupted(ctx, err))
 			return
@@ -83,7 +87,9 @@ func (r *run) promote(ctx context.Context, tags []string) {
 			m.subject.Fail("promotion", partly(moved, r.interrupted(ctx, err)))
 			return
 		}
-		moved = append(moved, m.subject.Repository+":"+m.tag)
+		if !m.there {
+			moved = append(moved, m.String())
+		}
 		m.subject.Promoted = append(m.subject.Promoted, m.tag)
 	}
 }
@@ -94,15 +100,16 @@ func partly(moved []string, err error) error {
 	if len(moved) == 0 {
 		return err
 	}
-	return fault.Undecidedf("promotion_partial", "run again when the cause is gone; tags that point to the image already stay", "only %s was moved: %w", strings.Join(moved, ", "), err)
+	return fault.Undecidedf("promotion_partial", "run again when the cause is gone; tags that point to the image already stay", "not all tags were moved, for certain only %s: %w", strings.Join(moved, ", "), err)
 }
 
 // mayMove refuses to take a tag from a newer image. What the tag points to is
 // newer when it meets the rule with a higher sequence number.
-func (r *run) mayMove(ctx context.Context, m promotion) error {
+func (r *run) mayMove(ctx context.Context, m *promotion) error {
 	s := m.subject.Subject
 	digest, found, err := r.registry.Resolve(ctx, s.Repository, m.tag)
-	if err != nil || found == registry.Absent || digest == s.Digest {
+	m.there = err == nil && digest == s.Digest
+	if err != nil || found == registry.Absent || m.there {
 		return err
 	}
 	current, _, err := r.resolve(ctx, image.Image{Repository: s.Repository, Digest: digest})
@@ -131,22 +138,42 @@ func (r *run) mayMove(ctx context.Context, m promotion) error {
 	return nil
 }
 
-// move points the tag to the image and reads it back.
+// move points the tag to the image and reads it back. What is read decides, and
+// not the answer to the write, which can be lost on its way.
 func (r *run) move(ctx context.Context, m promotion) error {
 	s := m.subject.Subject
-	manifest, _, err := r.registry.Manifest(ctx, s.Repository, s.Digest)
+	if m.there {
+		r.say("%s is %s already", m, s.Digest)
+		return nil
+	}
+	manifest, err := r.manifest(ctx, image.Image{Repository: s.Repository, Digest: s.Digest}, s.Digest)
 	if err != nil {
 		return err
 	}
-	if err := r.registry.Tag(ctx, s.Repository, m.tag, manifest); err != nil {
-		return err
+	written := r.registry.Tag(ctx, s.Repository, m.tag, manifest)
+	digest, found, err := r.registry.Resolve(ctx, s.Repository, m.tag)
+	switch {
+	case err == nil && digest == s.Digest:
+		r.say("%s is %s now", m, s.Digest)
+		return nil
+	case err != nil && written == nil:
+		return fault.Undecidedf(fault.CodeOf(err), "see where the tag points to, and run again", "the tag %s was written and cannot be read back: %w", m, err)
+	case err != nil:
+		return fault.Undecidedf(fault.CodeOf(written), "see where the tag points to, and run again", "whether the tag %s was moved is not known: %w", m, written)
+	case written != nil && found == registry.Found:
+		return immutable(m, digest, written)
+	case written != nil:
+		return written
 	}
-	digest, _, err := r.registry.Resolve(ctx, s.Repository, m.tag)
-	if err == nil && digest != s.Digest {
-		err = fault.Undecidedf("promotion_lost", "find out who else moves the tag, and run again", "the tag %s:%s points to %q after it was moved to %s", s.Repository, m.tag, digest, s.Digest)
+	return fault.Undecidedf("promotion_lost", "find out who else moves the tag, and run again", "the tag %s points to %q after it was moved to %s", m, digest, s.Digest)
+}
+
+// immutable returns what the refusal to replace a tag means: for a registry that
+// answers everything else, the tag is not to be replaced.
+func immutable(m promotion, digest string, written error) error {
+	e, ok := errors.AsType[*fault.Error](written)
+	if !ok || e.Code != "registry_error" {
+		return written
 	}
-	if err == nil {
-		r.say("%s", fmt.Sprintf("%s:%s is %s now", s.Repository, m.tag, s.Digest))
-	}
-	return err
+	return fault.Undecidedf("tag_immutable", "let this tag be replaced in the settings of the registry, or promote to a new tag", "the tag %s stays at %s: %s", m, digest, e.What)
 }
