@@ -34,7 +34,7 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 		read := func(store string, list func() ([]entry, error)) {
 			if more {
 				entries, err := list()
-				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, err}))
+				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, v.fail(err)}))
 			}
 		}
 		for _, store := range stores(want.Formats) {
@@ -47,6 +47,11 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 			})
 		}
 	}
+}
+
+// fail gives an error without a code, such as the end of the run's time, one.
+func (v *View) fail(err error) error {
+	return v.client.fail(request{repository: v.client.store(v.subject)}, err)
 }
 
 // unseen returns the entries that are not in seen, and puts them there.

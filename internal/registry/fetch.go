@@ -102,7 +102,7 @@ func (v *View) blobs(ctx context.Context, items []*fetched) {
 	g.SetLimit(maxInFlight / 4)
 	for _, item := range items {
 		if err := v.client.memory.Acquire(ctx, item.held()); err != nil {
-			item.blob.Size, item.err = 0, errors.Join(item.err, err)
+			item.blob.Size, item.err = 0, errors.Join(item.err, v.fail(err))
 		}
 		g.Go(func() error {
 			defer close(item.done)
