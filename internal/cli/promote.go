@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/signgate/signgate/internal/fault"
@@ -34,11 +35,12 @@ func (r *run) checkPromotion(images []image.Image, tags []string) error {
 }
 
 // gatePromotion decides whether an image that has passed may have the tags: they
-// have to be among the signed claims, whatever else the rule binds.
+// have to be among the signed claims, whatever else the rule binds, and no
+// exception spares an image that.
 func (r *run) gatePromotion(ctx context.Context, s *report.Subject, rule policy.Rule, tags []string) error {
 	wanted := s.Subject
 	wanted.Tags = tags
-	rule.Bind.Tag = true
+	rule = promotable(rule)
 	verdict, err := gate.Check(ctx, gate.Request{Subject: wanted, Rule: rule, Now: r.now, Floor: r.floors.of(wanted)}, r.view(s.Subject))
 	if err != nil {
 		return err
@@ -46,6 +48,19 @@ func (r *run) gatePromotion(ctx context.Context, s *report.Subject, rule policy.
 	s.Add("promotion: ", verdict)
 	r.accept(wanted, verdict)
 	return nil
+}
+
+// promotable is the rule with the tag bound, also for an image with an exception.
+func promotable(rule policy.Rule) policy.Rule {
+	if _, skipped := rule.Skips("bind"); skipped {
+		rule.Bind = policy.Bind{Remap: rule.Bind.Remap}
+	}
+	rule.Bind.Tag = true
+	rule.Skipped = slices.Clone(rule.Skipped)
+	for i, e := range rule.Skipped {
+		rule.Skipped[i].Skip = slices.DeleteFunc(slices.Clone(e.Skip), func(s string) bool { return s == "signatures" || s == "bind" })
+	}
+	return rule
 }
 
 // promotion is a tag that is to be moved.
@@ -64,7 +79,7 @@ func (r *run) promote(ctx context.Context, tags []string) {
 	var moves []promotion
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]
-		if s.Failed() || s.Spared {
+		if s.Decided() != fault.Passed || s.Spared {
 			r.say("no tag was moved, because not every image has passed")
 			return
 		}
@@ -121,8 +136,7 @@ func (r *run) mayMove(ctx context.Context, m *promotion) error {
 	if err != nil {
 		return err
 	}
-	rule.Bind.Tag, rule.Bind.Rollback, rule.MaxAge, rule.Attestations = true, false, 0, nil // it was accepted once; only its number matters
-	verdict, err := gate.Check(ctx, gate.Request{Subject: current, Rule: rule, Now: r.now}, r.view(current))
+	verdict, err := gate.Check(ctx, gate.Request{Subject: current, Rule: once(rule)}, r.view(current))
 	defer r.forget(current)
 	if err != nil {
 		return err
@@ -130,12 +144,24 @@ func (r *run) mayMove(ctx context.Context, m *promotion) error {
 	theirs, ours := verdict.Sequence[m.tag], r.sequence(s, m.tag)
 	switch outcome := verdict.Outcome(); {
 	case outcome == fault.Undecided:
-		f := verdict.Findings[0]
+		f := verdict.Findings[slices.IndexFunc(verdict.Findings, func(f gate.Finding) bool { return f.Outcome == fault.Undecided })]
 		return fault.Undecidedf(f.Code, f.Next, "whether %s, which the tag %s points to, is newer cannot be told: %s", digest, m.tag, f.Fact)
 	case outcome == fault.Passed && theirs > ours:
 		return fault.Refusedf("promotion_older", "promote the newer image, or sign this one again to make it the newest", "the tag %s:%s points to %s with the sequence number %d, which is newer than %d", s.Repository, m.tag, digest, theirs, ours)
 	}
 	return nil
+}
+
+// once is what an image had to meet that was accepted before, at whatever time
+// that was: only its number matters. A revoked key never counts.
+func once(rule policy.Rule) policy.Rule {
+	rule.Bind.Tag, rule.Bind.Rollback, rule.MaxAge, rule.Attestations, rule.Base = true, false, 0, nil, nil
+	validity := map[string]policy.Validity{}
+	for fingerprint, v := range rule.Validity {
+		validity[fingerprint] = policy.Validity{Revoked: v.Revoked}
+	}
+	rule.Validity = validity
+	return rule
 }
 
 // move points the tag to the image and reads it back. What is read decides, and
