@@ -2,18 +2,25 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 )
 
-// accept notes the sequence numbers of a verdict that has passed.
+// accept notes the sequence numbers of a verdict that has passed. What is below
+// an index has none of its own: the index names it by its digest, and its
+// signature may be older.
 func (r *run) accept(s image.Subject, v gate.Verdict) {
-	if v.Outcome() != fault.Passed {
+	if v.Outcome() != fault.Passed || s.Index != "" {
 		return
 	}
 	r.mu.Lock()
@@ -30,6 +37,29 @@ func (r *run) sequence(s image.Subject, tag string) int64 {
 }
 
 func floorName(s image.Subject, tag string) string { return image.Canonical(s.Repository) + ":" + tag }
+
+// parseFloors reads a rollback state strictly: an entry that no image would ever
+// be looked up by is a mistake, because the image that was meant has no floor.
+func parseFloors(path string, text []byte) (map[string]int64, error) {
+	var out map[string]int64
+	err := jsonv2.Unmarshal(text, &out)
+	if err == nil && out == nil {
+		err = errors.New("it is no object")
+	}
+	for name, n := range out {
+		img, bad := image.Parse(name)
+		switch {
+		case bad != nil || len(img.Tags) != 1 || img.Digest != "" || img.Repository+":"+img.Tags[0] != name:
+			err = fmt.Errorf("%q is not the full name of a repository with a tag", name)
+		case n < 0 || n > envelope.MaxSequence:
+			err = fmt.Errorf("%d is no sequence number", n)
+		}
+	}
+	if err != nil {
+		return nil, fault.Configf("rollback_state_invalid", `write a JSON object such as {"ghcr.io/acme/app:1.4": 41}`, "the rollback state %s cannot be used: %w", path, err)
+	}
+	return out, nil
+}
 
 // saveFloors writes what was accepted into the rollback state, when it is more
 // than before.

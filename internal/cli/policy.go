@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"path/filepath"
 	"slices"
 
@@ -93,7 +92,7 @@ func (r *run) checkPolicyTrust(p *policy.Policy) error {
 	case pin != "" && pin != p.SHA256:
 		return fault.Refusedf("trust_mismatch", "review the policy and its key files; if the change is right, change policy-sha256",
 			"the policy %s has the hash %s, not %s", p.Name, p.SHA256, pin)
-	case pin != "" || !r.runner.InWorkspace(p.Name):
+	case pin != "" || !r.inWorkspace(p):
 	case trigger.Untrusted():
 		return fault.Configf("trust_unpinned", "set policy-sha256: "+p.SHA256+" after you have reviewed it, or take the policy from another repository",
 			"on %s the policy %s of the workspace can come from a stranger", trigger.Event, p.Name)
@@ -101,6 +100,22 @@ func (r *run) checkPolicyTrust(p *policy.Policy) error {
 		r.warn("on pull_request the policy " + p.Name + " comes from the pull request itself; pin it with policy-sha256")
 	}
 	return nil
+}
+
+// inWorkspace reports whether the policy or a key file that it names is in the
+// workspace.
+func (r *run) inWorkspace(p *policy.Policy) bool {
+	return r.runner.InWorkspace(p.Name) || slices.ContainsFunc(p.Keys, func(k policy.Key) bool {
+		return k.Source != "inline" && r.runner.InWorkspace(besides(p.Name, k.Source))
+	})
+}
+
+// besides returns where a file is that a policy names.
+func besides(policy, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(policy), name)
 }
 
 // floors are the least sequence numbers that count: one for all, or those that
@@ -124,19 +139,38 @@ func (r *run) readFloors(p *policy.Policy) (f floors, err error) {
 	case f.path == "":
 		return f, nil
 	}
-	text, err := readFile("rollback-state", f.path, maxTrust)
-	if err != nil {
+	if err := r.checkStateTrust(); err != nil {
 		return f, err
 	}
-	if err := json.Unmarshal(text, &f.before); err != nil {
-		return f, fault.Configf("rollback_state_invalid", `write a JSON object such as {"ghcr.io/acme/app:1.4": 41}`, "the rollback state %s cannot be read: %w", f.path, err)
+	text, err := readFile("rollback-state", f.path, maxTrust)
+	if err == nil {
+		f.before, err = parseFloors(f.path, text)
 	}
-	return f, nil
+	return f, err
 }
 
-// of returns the floors of a subject's tags.
+// checkStateTrust refuses a state that whoever opened the pull request may have
+// written: with an empty one everything is new.
+func (r *run) checkStateTrust() error {
+	path, trigger := r.get("rollback-state"), r.runner.Trigger()
+	switch {
+	case !r.runner.InWorkspace(path):
+	case trigger.Untrusted():
+		return fault.Configf("trust_unpinned", "take it from a place that strangers cannot write to, or set minimum-sequence",
+			"on %s the rollback state %s of the workspace can come from a stranger", trigger.Event, path)
+	case trigger.PullRequest():
+		r.warn("on pull_request the rollback state " + path + " comes from the pull request itself")
+	}
+	return nil
+}
+
+// of returns the floors of a subject's tags. What is below an index has none: see
+// accept.
 func (f floors) of(s image.Subject) map[string]int64 {
 	out := map[string]int64{}
+	if s.Index != "" {
+		return out
+	}
 	for _, tag := range s.Tags {
 		out[tag] = max(f.all, f.before[image.Canonical(s.Repository)+":"+tag])
 	}
