@@ -37,6 +37,7 @@ const (
 type Condition struct {
 	Text    string
 	program cel.Program
+	most    time.Duration // that an evaluation may take
 }
 
 // Facts are the variables of a condition.
@@ -87,11 +88,11 @@ func (c *compiler) compile(text string) (_ *Condition, err error) {
 	if cost, err := c.env.EstimateCost(ast, unknownSizes{}); err != nil || cost.Min > maxCost {
 		return nil, errors.New("the expression costs more than the limit, whatever the predicate is")
 	}
-	program, err := c.env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
+	program, err := c.env.Program(ast, cel.CostTracking(charges{}), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", celError(err))
 	}
-	return &Condition{text, program}, nil
+	return &Condition{text, program, maxTime}, nil
 }
 
 // Meets returns nil when the condition is true of the facts. Anything else is a
@@ -110,14 +111,14 @@ func (c *Condition) Meets(f Facts) error {
 	default:
 		return nil
 	}
-	return fault.Refusedf("condition", "compare the predicate with the condition; signgate download shows it", "the condition %s %s", oneLine(c.Text), why)
+	return fault.Refusedf("condition", "compare the predicate with the condition; signgate download shows it", "the condition %s %s", cut(oneLine(c.Text), 300), why)
 }
 
 // evaluate returns the value of the expression. CEL looks at the time between
 // the steps of all, exists, filter and map; a single step that takes longer is
 // left behind.
 func (c *Condition) evaluate(f Facts) (out ref.Val, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithTimeout(context.Background(), c.most)
 	defer cancel()
 	type result struct {
 		out ref.Val
@@ -135,7 +136,7 @@ func (c *Condition) evaluate(f Facts) (out ref.Val, err error) {
 	case r := <-done:
 		return r.out, r.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("it takes longer than %s", maxTime)
+		return nil, fmt.Errorf("it takes longer than %s", c.most)
 	}
 }
 
@@ -143,5 +144,6 @@ func (c *Condition) evaluate(f Facts) (out ref.Val, err error) {
 // it is.
 func celError(err error) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(err.Error()), "ERROR: <input>:"), "\n")
-	return strings.TrimSuffix(strings.TrimPrefix(oneLine(first), "-1:0: "), " (in container '')")
+	first, _, _ = strings.Cut(oneLine(first), " expecting {")
+	return strings.TrimSuffix(strings.TrimPrefix(first, "-1:0: "), " (in container '')")
 }

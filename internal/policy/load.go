@@ -56,7 +56,7 @@ type loader struct {
 	source   Source
 	out      Policy
 	keys     map[string]*Key // by name; nil for one that cannot be used, of which everything has been said
-	names    []string        // of all keys, in the order of the file
+	names    []string        // of all keys that have one, in the order of the file
 	files    bytes.Buffer    // lines for the hash
 	patterns []placed
 	misread  bool // some patterns are not among them

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,9 +17,15 @@ import (
 
 func (l *loader) namedKeys(n *yaml.Node) {
 	ok := l.pairs(n, "keys", func(name, value *yaml.Node) {
-		l.keys[name.Value], l.names = nil, append(l.names, name.Value)
-		known := l.name(name) != ""
-		if k, ok := l.key(name.Value, value); ok && known {
+		l.keys[name.Value] = nil
+		named := l.name(name) != ""
+		if i := slices.IndexFunc(l.names, func(o string) bool { return strings.EqualFold(o, name.Value) }); i >= 0 {
+			l.fail(name, "rename one of them", "%s and %s differ only in their case", quote(l.names[i]), quote(name.Value))
+		}
+		if named {
+			l.names = append(l.names, name.Value)
+		}
+		if k, ok := l.key(name.Value, value); ok && named {
 			l.keys[name.Value] = &k
 			l.out.Keys = append(l.out.Keys, k)
 		}
@@ -60,11 +67,11 @@ func (l *loader) publicKey(n *yaml.Node, name string, text []byte) (envelope.Key
 	case block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY"):
 		fix = "take it out of the policy, replace the key if others could read it, and give the public key, as signgate key public prints it"
 	case err == nil && len(found) != 1:
-		err = fmt.Errorf("it has %d keys", len(found))
+		err = badKey(name, fmt.Sprintf("it has %d keys", len(found)))
 		fix = "give each key a name of its own"
 	}
 	if err != nil {
-		l.fail(n, fix, "the key %s cannot be used: %s", quote(name), what(err))
+		l.fail(n, fix, "%s", what(err))
 		return envelope.Key{}, false
 	}
 	return found[0], true

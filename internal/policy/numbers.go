@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 )
@@ -44,14 +43,4 @@ func exact(v json.Number) ref.Val {
 		return types.NewErr("the number %s is too large to be compared exactly", v)
 	}
 	return types.Double(f)
-}
-
-// unknownSizes says nothing about the predicate: the least cost is then that of
-// the expression itself.
-type unknownSizes struct{}
-
-func (unknownSizes) EstimateSize(checker.AstNode) *checker.SizeEstimate { return nil }
-
-func (unknownSizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
-	return nil
 }

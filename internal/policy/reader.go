@@ -42,12 +42,9 @@ func (r *reader) object(n *yaml.Node, name string) (values map[string]*yaml.Node
 // unknown refuses a name that is none of known and returns the one that was
 // perhaps meant, or "".
 func (r *reader) unknown(n *yaml.Node, what string, known []string) string {
-	fix := "use one of " + strings.Join(known, ", ")
-	if len(known) == 0 {
-		fix = "there is none"
-	}
+	fix := "use one of " + strings.Join(known[:min(len(known), 12)], ", ")
 	near, edits := fault.Nearest(strings.ToLower(n.Value), lower(known))
-	if edits > max(2, len(near)/3) {
+	if edits >= len(near) || edits > max(2, len(near)/3) {
 		near = ""
 	} else {
 		near = known[slices.Index(lower(known), near)]
@@ -65,32 +62,31 @@ func lower(names []string) []string {
 	return out
 }
 
-// pairs calls f for each pair of a mapping, whose names are texts and differ in
-// more than their case.
+// pairs calls f for each pair of a mapping, whose names are texts and differ. ok
+// is false when some of what it has could not be read.
 func (r *reader) pairs(n *yaml.Node, what string, f func(name, value *yaml.Node)) (ok bool) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, "write name: value, or {name: value}", "%s is %s and has to be a mapping", what, kind(n))
 		return false
 	}
-	seen := map[string]string{}
+	ok = true
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := n.Content[i]
-		before, twice := seen[strings.ToLower(name.Value)]
 		switch {
 		case name.Kind == yaml.ScalarNode && name.Tag == "!!merge":
 			r.fail(name, "write the fields out", "merge keys are not read")
+			ok = false
 		case name.Kind != yaml.ScalarNode || name.Tag != "!!str":
 			r.fail(name, "quote it", "this name is %s and has to be a text", kind(name))
-		case twice && before == name.Value:
+		case seen[name.Value]:
 			r.fail(name, "keep one of them", "%s is here twice", quote(name.Value))
-		case twice:
-			r.fail(name, "rename one of them", "%s and %s differ only in their case", quote(before), quote(name.Value))
 		default:
-			seen[strings.ToLower(name.Value)] = name.Value
+			seen[name.Value] = true
 			f(name, n.Content[i+1])
 		}
 	}
-	return true
+	return ok
 }
 
 // list returns the entries of a list, which is not empty.

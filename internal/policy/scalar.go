@@ -132,14 +132,15 @@ func shown(n *yaml.Node) string {
 
 // quote returns the text in quotes, cut when it is long, on one line and without
 // characters that cannot be seen.
-func quote(text string) string {
-	const most = 80
-	if len(text) > most {
-		text = text[:most]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
-		text += "…"
+func quote(text string) string { return strconv.Quote(cut(text, 80)) }
+
+// cut returns the text, or its beginning when it is longer than most bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return strconv.Quote(text)
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + "…"
 }
