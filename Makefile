@@ -20,7 +20,7 @@ test: lint unit docs storm interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
-	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench ./test/keys
+	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench ./test/keys ./test/recipes
 	cd test/hsmbench && go test -count=1 ./...
 
 storm:
