@@ -12,11 +12,12 @@ import (
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/layout"
 	"github.com/signgate/signgate/internal/registry"
-	"github.com/signgate/signgate/internal/report"
 )
 
 // record writes an image's manifests, and what is attached to them, to a layout
-// below dir, and prints a case for it. The layers of the image are left out.
+// below dir, and prints a case for it. Layers are left out. Other images, its
+// base images, go into the same layout without their tags, which have no
+// repository there.
 func (r *run) record(ctx context.Context, dir string) error {
 	images, err := r.images(true)
 	if err != nil {
@@ -35,8 +36,11 @@ func (r *run) record(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	for i := range r.report.Subjects {
-		if err := r.recordSubject(ctx, l, &r.report.Subjects[i]); err != nil {
+	for _, s := range r.report.Subjects {
+		if s.Index != "" || s.Repository != images[0].Repository {
+			s.Tags = nil
+		}
+		if err := r.recordSubject(ctx, l, s.Subject); err != nil {
 			return err
 		}
 	}
@@ -59,18 +63,16 @@ func fixtureName(img image.Image) string {
 	return name
 }
 
-func (r *run) recordSubject(ctx context.Context, l *layout.Layout, s *report.Subject) error {
+func (r *run) recordSubject(ctx context.Context, l *layout.Layout, s image.Subject) error {
 	if err := r.recordManifest(ctx, l, s.Repository, s.Digest, ""); err != nil {
 		return err
 	}
 	for _, tag := range s.Tags {
-		if s.Index == "" {
-			if err := r.recordManifest(ctx, l, s.Repository, s.Digest, tag); err != nil {
-				return err
-			}
+		if err := r.recordManifest(ctx, l, s.Repository, s.Digest, tag); err != nil {
+			return err
 		}
 	}
-	view := r.view(s.Subject)
+	view := r.view(s)
 	attached, err := view.Attached(ctx)
 	if err != nil {
 		return err
@@ -92,7 +94,7 @@ func (r *run) recordSubject(ctx context.Context, l *layout.Layout, s *report.Sub
 			want.Predicates = append(want.Predicates, a.PredicateType)
 		}
 	}
-	return r.recordEnvelopes(ctx, l, s.Subject, view, want)
+	return r.recordEnvelopes(ctx, l, s, view, want)
 }
 
 func (r *run) recordManifest(ctx context.Context, l *layout.Layout, repository, digest, tag string) error {

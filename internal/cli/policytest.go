@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -43,12 +44,12 @@ Exit codes: 0 all cases are as expected, 1 one is not, 2 one cannot be run.`,
 		Args: cobra.ExactArgs(1),
 	}
 	output := addFlags(cmd, "policy-test")
-	record := cmd.Flags().String("record", "", "write the manifests and signatures of this image to a layout in DIR, and print a case for it")
+	record := cmd.Flags().StringArray("record", nil, "write the manifests and signatures of this image to a layout in DIR, and print a case for it; may be repeated for its base images")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		v := flagValues(cmd, nil)
 		delete(v, "record")
-		if *record != "" {
-			v["images"] = *record
+		if len(*record) > 0 {
+			v["images"] = strings.Join(*record, "\n")
 		}
 		r, err := newCommandRun(p, "policy-test", v)
 		if err != nil {
@@ -59,7 +60,7 @@ Exit codes: 0 all cases are as expected, 1 one is not, 2 one cannot be run.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
 		defer cancel()
-		if *record != "" {
+		if len(*record) > 0 {
 			return r.interrupted(ctx, r.record(ctx, args[0]))
 		}
 		return r.interrupted(ctx, r.testPolicies(ctx, args[0], *output))
