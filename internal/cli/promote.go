@@ -119,7 +119,9 @@ func partly(moved []string, err error) error {
 }
 
 // mayMove refuses to take a tag from a newer image. What the tag points to is
-// newer when it meets the rule with a higher sequence number.
+// newer when it meets the rule with a higher sequence number: then only
+// signatures with a higher one count, so that none of them is overlooked behind
+// one with a lower.
 func (r *run) mayMove(ctx context.Context, m *promotion) error {
 	s := m.subject.Subject
 	digest, found, err := r.registry.Resolve(ctx, s.Repository, m.tag)
@@ -136,18 +138,18 @@ func (r *run) mayMove(ctx context.Context, m *promotion) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := gate.Check(ctx, gate.Request{Subject: current, Rule: once(rule)}, r.view(current))
+	ours := r.sequence(s, m.tag)
+	verdict, err := gate.Check(ctx, gate.Request{Subject: current, Rule: once(rule), Floor: map[string]int64{m.tag: ours + 1}}, r.view(current))
 	defer r.forget(current)
 	if err != nil {
 		return err
 	}
-	theirs, ours := verdict.Sequence[m.tag], r.sequence(s, m.tag)
-	switch outcome := verdict.Outcome(); {
-	case outcome == fault.Undecided:
+	switch verdict.Outcome() {
+	case fault.Undecided:
 		f := verdict.Findings[slices.IndexFunc(verdict.Findings, func(f gate.Finding) bool { return f.Outcome == fault.Undecided })]
 		return fault.Undecidedf(f.Code, f.Next, "whether %s, which the tag %s points to, is newer cannot be told: %s", digest, m.tag, f.Fact)
-	case outcome == fault.Passed && theirs > ours:
-		return fault.Refusedf("promotion_older", "promote the newer image, or sign this one again to make it the newest", "the tag %s:%s points to %s with the sequence number %d, which is newer than %d", s.Repository, m.tag, digest, theirs, ours)
+	case fault.Passed:
+		return fault.Refusedf("promotion_older", "promote the newer image, or sign this one again to make it the newest", "the tag %s points to %s with the sequence number %d, which is newer than %d", m, digest, verdict.Sequence[m.tag], ours)
 	}
 	return nil
 }
@@ -155,7 +157,8 @@ func (r *run) mayMove(ctx context.Context, m *promotion) error {
 // once is what an image had to meet that was accepted before, at whatever time
 // that was: only its number matters. A revoked key never counts.
 func once(rule policy.Rule) policy.Rule {
-	rule.Bind.Tag, rule.Bind.Rollback, rule.MaxAge, rule.Attestations, rule.Base = true, false, 0, nil, nil
+	rule = promotable(rule)
+	rule.Bind.Rollback, rule.MaxAge, rule.Attestations, rule.Base = true, 0, nil, nil
 	validity := map[string]policy.Validity{}
 	for fingerprint, v := range rule.Validity {
 		validity[fingerprint] = policy.Validity{Revoked: v.Revoked}
