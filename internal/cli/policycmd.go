@@ -17,7 +17,7 @@ func newPolicy(p Process) *cobra.Command {
 		Long: `Work with policy files. None of these verbs decides about an image; signgate
 verify --policy FILE does.`,
 	}
-	cmd.AddCommand(newPolicyCheck(p), newPolicyExplain(p), newPolicyTest(p), newPolicyInit(p), newPolicyPin(p))
+	cmd.AddCommand(newPolicyCheck(p), newPolicyExplain(p), newPolicyTest(p), newPolicyInit(p), newPolicyPin(p), newPolicyExport(p))
 	return cmd
 }
 
