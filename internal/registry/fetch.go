@@ -84,7 +84,7 @@ func (v *View) open(ctx context.Context, store string, entries []entry) []*fetch
 	g.SetLimit(maxInFlight / 4)
 	for i, e := range entries {
 		items[i] = &fetched{
-			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature},
+			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature, Hint: e.Annotations[envelope.KeyHint]},
 			blob:      e.descriptor, done: make(chan struct{}),
 		}
 		if e.format == envelope.Bundle {
