@@ -1,9 +1,10 @@
 package gate
 
 import (
-	"encoding/json"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/image"
