@@ -62,15 +62,7 @@ func explainSubject(b *strings.Builder, s report.Subject) {
 		report.Line(b, "    does not count: %s (%s)", i.Why, i.Code)
 	}
 	for _, f := range s.Findings {
-		line := f.Outcome + " " + f.Code + ": " + f.Check
-		if f.Tag != "" {
-			line += " for the tag " + f.Tag
-		}
-		line += ": " + f.Fact
-		if f.Next != "" {
-			line += "; " + f.Next
-		}
-		report.Line(b, "    %s", line)
+		report.Line(b, "    %s", findingLine(f))
 	}
 	switch {
 	case s.Spared:
@@ -82,4 +74,21 @@ func explainSubject(b *strings.Builder, s report.Subject) {
 	default:
 		report.Line(b, "    verify could not decide")
 	}
+}
+
+// findingLine is a finding in one line; one that passed has no code of its own.
+func findingLine(f report.Finding) string {
+	line := f.Outcome
+	if f.Code != f.Outcome {
+		line += " " + f.Code
+	}
+	line += ": " + f.Check
+	if f.Tag != "" {
+		line += " for the tag " + f.Tag
+	}
+	line += ": " + f.Fact
+	if f.Next != "" {
+		line += "; " + f.Next
+	}
+	return line
 }

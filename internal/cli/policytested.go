@@ -51,7 +51,7 @@ func (r *run) printTested(all []testedCase, output string) error {
 		failed++
 		report.Line(&b, "FAIL %s: expected %s, got %s %s", t.Case, t.Expect, t.Verdict, strings.Join(t.codes(), ", "))
 		for _, f := range t.Findings {
-			report.Line(&b, "     %s %s: %s: %s", f.Outcome, f.Code, f.Check, f.Fact)
+			report.Line(&b, "     %s", findingLine(f))
 		}
 	}
 	report.Line(&b, "%d cases, %d failed", len(all), failed)
