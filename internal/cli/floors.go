@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	jsonv2 "github.com/go-json-experiment/json"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/report"
 )
 
 // accept notes the sequence numbers of a verdict that has passed. What is below
@@ -71,7 +73,7 @@ func (r *run) saveFloors() error {
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]
 		rule, err := r.policy.RuleFor(s.Repository)
-		if err != nil || s.Failed() || s.Spared || s.Index != "" || !rule.Bind.Rollback {
+		if err != nil || r.anyFailed(s.Repository) || s.Spared || s.Index != "" || !rule.Bind.Rollback {
 			continue
 		}
 		for _, tag := range append(s.Promoted, s.Tags...) {
@@ -90,6 +92,12 @@ func (r *run) saveFloors() error {
 	}
 	r.runner.Chown(r.floors.path)
 	return nil
+}
+
+// anyFailed reports whether anything of the repository has failed: an index is not
+// accepted when one of its platforms is not.
+func (r *run) anyFailed(repository string) bool {
+	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Repository == repository && s.Failed() })
 }
 
 // replaceFile writes a file in one step.
