@@ -46,6 +46,7 @@ type want struct {
 	Verified *bool             `yaml:"verified"` // that the report says so; as the exit code says when absent
 	Requests *int              `yaml:"requests"` // that the registry sees
 	Tags     map[string]string `yaml:"tags"`     // afterwards
+	Files    map[string]string `yaml:"files"`    // afterwards, but for white space
 }
 
 // attachment is a signature, an attestation or what passes for one.

@@ -196,6 +196,12 @@ func (s *scene) check(t *testing.T, surface string, got result) {
 	if !strings.Contains(got.warnings, s.Want.Warning) {
 		t.Errorf("%s: the warnings %q lack %q", surface, got.warnings, s.Want.Warning)
 	}
+	for name, text := range s.Want.Files {
+		got, err := os.ReadFile(filepath.Join(s.workspace(), name))
+		if want := strings.Fields(s.expand(text)); err != nil || !slices.Equal(strings.Fields(string(got)), want) {
+			t.Errorf("%s: %s is %q, want %q, %v", surface, name, got, want, err)
+		}
+	}
 	for tag, ref := range s.Want.Tags {
 		repo, name := split(tag)
 		want := ""
