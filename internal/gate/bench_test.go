@@ -1,7 +1,6 @@
 package gate_test
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -89,7 +88,7 @@ func checks(b *testing.B, by []signerKey, from []envelope.Candidate) func() {
 			b.Fatal("no signature")
 		}
 		sum := sha256.Sum256(message)
-		all = append(all, one{by[i].Public.(crypto.PublicKey).(*ecdsa.PublicKey), sum[:], sig})
+		all = append(all, one{by[i].Public.(*ecdsa.PublicKey), sum[:], sig})
 	}
 	return func() {
 		for _, o := range all {
