@@ -25,7 +25,7 @@ const (
 	maxNesting    = 4        // of all, exists, filter and map
 	maxRegexp     = 1000     // instructions of a regular expression
 	maxCost       = 1_000_000
-	maxTime       = 5 * time.Second
+	maxTime       = 30 * time.Second
 )
 
 // Condition is a compiled CEL expression over a statement. It is safe for
