@@ -93,14 +93,15 @@ func TestImports(t *testing.T) {
 // vendors lists libraries that only the packages with a prefix may import.
 // keychain reads AWS credentials for ECR.
 var vendors = map[string][]string{
-	"github.com/aws/":         {"internal/kmsigner/", "internal/keychain"},
-	"github.com/miekg/pkcs11": {"internal/pkcs11signer"},
-	"C":                       {"internal/pkcs11signer"},
-	"golang.org/x/oauth2":     {"internal/keychain", "internal/kmsigner/gcpkms"},
-	"github.com/Azure/":       {"internal/kmsigner/azurekms"},
-	"github.com/spf13/":       {"internal/cli"},
-	"github.com/sethvargo/":   {"internal/actions"},
-	"github.com/rogpeppe/":    {"internal/cli/clitest"},
+	"github.com/aws/":          {"internal/kmsigner/", "internal/keychain"},
+	"github.com/miekg/pkcs11":  {"internal/pkcs11signer"},
+	"C":                        {"internal/pkcs11signer"},
+	"golang.org/x/oauth2":      {"internal/keychain", "internal/kmsigner/gcpkms"},
+	"github.com/Azure/":        {"internal/kmsigner/azurekms"},
+	"github.com/spf13/":        {"internal/cli"},
+	"github.com/sethvargo/":    {"internal/actions"},
+	"github.com/rogpeppe/":     {"internal/cli/clitest"},
+	"github.com/google/cel-go": {"internal/policy"},
 }
 
 func TestVendors(t *testing.T) {
