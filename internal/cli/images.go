@@ -135,6 +135,11 @@ func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, er
 	if err != nil {
 		return nil, err
 	}
+	for _, tag := range r.list("promote-tags") {
+		if r.promised(tag) && !slices.Contains(s.Tags, tag) {
+			s.Tags = append(slices.Clone(s.Tags), tag)
+		}
+	}
 	return r.withChildren(ctx, s, body, maxDepth, map[string]bool{s.Digest: true})
 }
 
@@ -252,10 +257,19 @@ func missingImage(img image.Image) error {
 		"the registry has no %s", img)
 }
 
+// promised reports whether sign claims a tag that verify will move to the image
+// later. Today it points to the release before.
+func (r *run) promised(tag string) bool {
+	return r.report.Command == "sign" && slices.Contains(r.list("promote-tags"), tag)
+}
+
 // checkTags refuses when a tag points somewhere else: then what was built is
 // not what the tag delivers.
 func (r *run) checkTags(ctx context.Context, s image.Subject) error {
 	for _, tag := range s.Tags {
+		if r.promised(tag) {
+			continue
+		}
 		digest, found, err := r.registry.Resolve(ctx, s.Repository, tag)
 		switch {
 		case err != nil:

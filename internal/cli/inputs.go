@@ -63,7 +63,7 @@ func inputs() []input {
 		{"policy-sha256", text, "", "verify", "the hash that the policy must have, as signgate policy check prints it"},
 		{"rollback-state", text, "", "verify policy-explain", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
 		{"minimum-sequence", number, "", "verify policy-explain", "the least sequence number that counts, in place of rollback-state"},
-		{"promote-tags", list, "", "verify", "tags that are moved to the image after the gate has passed"},
+		{"promote-tags", list, "", both, "tags that verify moves to the image once it has passed; sign puts them into the claims, wherever they point today"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
 		{"formats", list, "", both, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},

@@ -27,6 +27,9 @@ func (r *run) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.checkPromotion(images, r.list("promote-tags")); err != nil {
+		return err
+	}
 	trusted, err := r.signTrust()
 	if err != nil {
 		return err
