@@ -61,15 +61,15 @@ func (r *run) gateBelow(ctx context.Context, b gate.Base) (gate.Verdict, error) 
 	if b.Repository == "" {
 		return gate.Verdict{}, fault.Refusedf("base_unknown", "build from an image that is named with its digest", "the base image %q is not named with a digest", b.Name)
 	}
-	rule, err := r.rules(b.Repository)
-	if err != nil {
+	if _, err := r.rules(b.Repository); err != nil { // before anything is asked
 		return gate.Verdict{}, err
 	}
 	base, _, err := r.resolve(ctx, image.Image{Repository: b.Repository, Digest: b.Digest})
 	if err != nil {
 		return gate.Verdict{}, err
 	}
-	if rule, err = r.ruleOf(base); err != nil {
+	rule, err := r.ruleOf(base)
+	if err != nil {
 		return gate.Verdict{}, err
 	}
 	defer r.forget(base)
