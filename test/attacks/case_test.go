@@ -35,7 +35,7 @@ type attack struct {
 type picture struct {
 	Ref      string   `yaml:"ref"`
 	Children []string `yaml:"children"`
-	Missing  bool     `yaml:"missing"` // an image that is never pushed
+	Base     string   `yaml:"base"` // the image that it says it was built from
 }
 
 // want is what must happen.

@@ -70,7 +70,11 @@ func (s *scene) push(i int, p picture) {
 	repo, tag := split(p.Ref)
 	config := s.blob(repo, []byte(`{"architecture":"amd64","os":"linux","n":`+strconv.Itoa(i)+`}`))
 	config.MediaType = ociConfig
-	body, mediaType := s.json(map[string]any{"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": []any{}}), ociManifest
+	annotations := map[string]string{}
+	if p.Base != "" {
+		annotations["org.opencontainers.image.base.name"], annotations["org.opencontainers.image.base.digest"] = s.Host+"/"+p.Base, s.digest(p.Base)
+	}
+	body, mediaType := s.json(map[string]any{"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": []any{}, "annotations": annotations}), ociManifest
 	if p.Children != nil {
 		var list []descriptor
 		for n, child := range p.Children {
@@ -80,9 +84,7 @@ func (s *scene) push(i int, p picture) {
 		body, mediaType = s.json(map[string]any{"schemaVersion": 2, "mediaType": ociIndex, "manifests": list}), ociIndex
 	}
 	s.manifests[p.Ref] = body
-	if !p.Missing {
-		s.put(repo, tag, mediaType, body)
-	}
+	s.put(repo, tag, mediaType, body)
 }
 
 func typeOf(manifest []byte) string {
