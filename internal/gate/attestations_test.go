@@ -91,3 +91,19 @@ func TestCopies(t *testing.T) {
 		t.Errorf("%v, %d attestations, %v", v.Outcome(), len(v.Attested), err)
 	}
 }
+
+// TestCompiledOnce: all images of a policy share its conditions, which were
+// compiled when it was loaded.
+func TestCompiledOnce(t *testing.T) {
+	k := newKey(t, "a")
+	w := &world{keys: []worldKey{{signerKey: k, name: "k"}}, groups: []worldGroup{{[]int{0}, 1}}, atts: []worldAtt{{worldGroup{[]int{0}, 1}, provenance, policy.Any, true, false}}}
+	p := w.load(t)
+	one, err := p.For(subject("1"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := p.For(elsewhere(subject("2")), now)
+	if err != nil || one.Attestations[0].Where == nil || one.Attestations[0].Where != two.Attestations[0].Where {
+		t.Errorf("%p and %p, %v", one.Attestations[0].Where, two.Attestations[0].Where, err)
+	}
+}
