@@ -3,7 +3,7 @@
 #             containers/image, PKCS#11 modules, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
-# make fuzz   every fuzz target for FUZZTIME, ten seconds each: about seven minutes
+# make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
 # make bench  signgate beside cosign on the same work, and beside other ways to
 #             sign with an HSM; docs/benchmarks.md explains both
 
