@@ -55,7 +55,8 @@ func (t tally) sequence(min int) int64 {
 func (c *check) finding(t tally) Finding {
 	group := c.Rule.Require[t.group]
 	f := Finding{Check: group.Name, Tag: c.tags[t.tag]}
-	if e, skipped := c.Rule.Skips("signatures"); skipped && len(t.keys) < group.Min {
+	revoked := slices.ContainsFunc(t.near, func(r reason) bool { return r.code == "key_revoked" })
+	if e, skipped := c.Rule.Skips("signatures"); skipped && !revoked && len(t.keys) < group.Min {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "exception", e.String()
 		return f
 	}
