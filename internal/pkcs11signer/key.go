@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/miekg/pkcs11"
@@ -64,11 +65,13 @@ func (o Options) start(u URI) (start, error) {
 // tokenKey is the backend of a Key.
 type tokenKey struct {
 	conn     *connection
+	crew     *crew
 	id       string
 	public   crypto.PublicKey
 	custody  signer.Custody
 	allowed  []uint // mechanisms; empty for all
 	warnings []string
+	dismiss  sync.Once
 }
 
 func (m *module) open(ctx context.Context, u URI, pin string, opts Options) (*tokenKey, error) {
@@ -105,16 +108,21 @@ func (m *module) describe(s session, key object, opts Options) (*tokenKey, error
 	if err != nil {
 		return nil, err
 	}
-	k := &tokenKey{id: identity(key.uri(s.slot)), public: public.key}
+	k := &tokenKey{id: identity(key.uri(s.slot)), public: public.key, crew: newCrew()}
 	if w := pinWarning(s.slot); w != "" {
 		k.warnings = append(k.warnings, w)
 	}
 	if err := k.read(v, key, opts.KeyPolicy); err != nil {
 		return nil, err
 	}
-	always, err := v.truth(key.handle, pkcs11.CKA_ALWAYS_AUTHENTICATE)
+	always := k.custody.AlwaysAuthenticate == signer.Yes
+	if opts.KeyPolicy == Off {
+		if always, err = v.truth(key.handle, pkcs11.CKA_ALWAYS_AUTHENTICATE); err != nil {
+			return nil, err
+		}
+	}
 	k.conn = &connection{module: m, always: always}
-	return k, err
+	return k, nil
 }
 
 // read reads how the key is kept and what it may be used for.
@@ -180,7 +188,7 @@ func (k *tokenKey) Sign(ctx context.Context, alg signer.Algorithm, message []byt
 		return signer.Signature{}, notAllowed(k.id, mechanism.Mechanism, k.allowed)
 	}
 	what := "signing with " + k.id
-	raw, err := within(ctx, what, func() ([]byte, error) { return k.conn.sign(ctx, mechanism, data) }, func([]byte) {})
+	raw, err := inside(ctx, what, k.crew.run, func() ([]byte, error) { return k.conn.sign(ctx, mechanism, data) }, func([]byte) {})
 	if is(err, pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID) {
 		return signer.Signature{}, signer.ErrUnsupported(k.id, alg, k.public)
 	}
@@ -193,6 +201,7 @@ func (k *tokenKey) Sign(ctx context.Context, alg signer.Algorithm, message []byt
 
 // Close gives the sessions back.
 func (k *tokenKey) Close() error {
+	k.dismiss.Do(func() { close(k.crew.end) })
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	_, err := within(ctx, "closing the sessions of "+k.id, func() (struct{}, error) {

@@ -143,15 +143,11 @@ func (v view) read(h pkcs11.ObjectHandle, kind uint) ([]crypto.PublicKey, error)
 		return nil, fault.Configf("key_type_unsupported", "use P-256, P-384, P-521, RSA 2048 to 4096 or Ed25519",
 			"the key on the token has the PKCS#11 key type 0x%X, which is not supported", kind)
 	}
-	a, err := v.attribute(h, first)
-	if err != nil {
+	values, err := v.attributes(h, first, second)
+	if err != nil || len(values[0]) == 0 || len(values[1]) == 0 {
 		return nil, err
 	}
-	b, err := v.attribute(h, second)
-	if err != nil || len(a) == 0 || len(b) == 0 {
-		return nil, err
-	}
-	pub, err := parse(a, b)
+	pub, err := parse(values[0], values[1])
 	return []crypto.PublicKey{pub}, err
 }
 

@@ -130,10 +130,15 @@ func (s start) notStarted(err error) error {
 	return fault.Undecidedf("pkcs11_device", next, "the PKCS#11 module %s does not start: %w", s.path, called("C_Initialize", err))
 }
 
-// within runs f in a goroutine of its own and waits for it as long as ctx
-// lasts. A call into a module cannot be interrupted, so f may go on afterwards;
-// abandon is then called with its result.
+// within is inside with a goroutine for this one call.
 func within[T any](ctx context.Context, what string, f func() (T, error), abandon func(T)) (T, error) {
+	return inside(ctx, what, func(job func()) { go job() }, f, abandon)
+}
+
+// inside runs f in a goroutine of its own, which run starts, and waits for it as
+// long as ctx lasts. A call into a module cannot be interrupted, so f may go on
+// afterwards; abandon is then called with its result.
+func inside[T any](ctx context.Context, what string, run func(func()), f func() (T, error), abandon func(T)) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -143,7 +148,7 @@ func within[T any](ctx context.Context, what string, f func() (T, error), abando
 		return none, late(ctx, what)
 	}
 	done := make(chan result)
-	go func() {
+	run(func() {
 		value, err := f()
 		select {
 		case done <- result{value, err}:
@@ -152,7 +157,7 @@ func within[T any](ctx context.Context, what string, f func() (T, error), abando
 				abandon(value)
 			}
 		}
-	}()
+	})
 	select {
 	case r := <-done:
 		return r.value, r.err
