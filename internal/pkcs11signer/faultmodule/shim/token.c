@@ -33,7 +33,7 @@ static CK_RV get_slot_list(CK_BYTE present, CK_SLOT_ID *slots, CK_ULONG *count) 
 		*count = 0;
 		return CKR_OK;
 	}
-	rv = REAL(GetSlotList)(present, slots, count);
+	rv = ALONE(REAL(GetSlotList)(present, slots, count));
 	for (CK_ULONG i = 0; rv == CKR_OK && slots != NULL && i < *count; i++)
 		slots[i] = slot_out(slots[i]);
 	return rv;
@@ -95,7 +95,7 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
 		return rv;
 	if (script->removed)
 		return CKR_TOKEN_NOT_PRESENT;
-	rv = REAL(GetTokenInfo)(slot_in(slot), info);
+	rv = ALONE(REAL(GetTokenInfo)(slot_in(slot), info));
 	if (rv != CKR_OK)
 		return rv;
 	if (silent(info->label))
