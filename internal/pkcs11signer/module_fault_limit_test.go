@@ -115,3 +115,11 @@ func TestReadWriteToken(t *testing.T) {
 		works(t, k)
 	}
 }
+
+func TestPoolSize(t *testing.T) {
+	for limit, want := range map[uint]int{0: 4, 1: 1, 3: 3, 4: 4, 100: 4, 1<<64 - 1: 4, 1<<64 - 2: 4} {
+		if got := poolSize(limit); got != want {
+			t.Errorf("poolSize(%d) = %d, want %d", limit, got, want)
+		}
+	}
+}

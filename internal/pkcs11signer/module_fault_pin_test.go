@@ -165,3 +165,17 @@ func TestLoginFails(t *testing.T) {
 		openWith(t, anyKey, with(m)).Close() // takes the login away, too
 	}
 }
+
+// Another user of the module in this process logs in between our look and our
+// login.
+func TestAlreadyLoggedIn(t *testing.T) {
+	m := faultModule(t)
+	m.PIN.Set(labPIN)
+	m.LoginFree.Store(1)
+	m.SetFlags.Store(pkcs11.CKF_LOGIN_REQUIRED)
+	m.Calls[fm.Login].Fail(pkcs11.CKR_USER_ALREADY_LOGGED_IN, 1)
+	works(t, openWith(t, anyKey, with(m)))
+	if n := m.Calls[fm.Login].Count.Load(); n != 1 {
+		t.Errorf("C_Login was called %d times", n)
+	}
+}

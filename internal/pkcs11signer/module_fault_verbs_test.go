@@ -41,6 +41,7 @@ func TestGenerateLeavesNothing(t *testing.T) {
 		"no public half":  {func(m *fm.Module) { m.Hide(public) }, fault.Config, "pkcs11_public_missing", "new"},
 		"bad signature":   {func(m *fm.Module) { m.Corrupt.Store(1) }, fault.Refused, "bad_signature", "does not verify"},
 		"short signature": {func(m *fm.Module) { m.Shorten.Store(1) }, fault.Undecided, "pkcs11_device", "63 bytes"},
+		"no signature":    {func(m *fm.Module) { m.Calls[fm.Sign].Fail(pkcs11.CKR_FUNCTION_FAILED, 1) }, fault.Undecided, "pkcs11_device", "C_Sign returned CKR_FUNCTION_FAILED"},
 		"no mechanism":    {func(m *fm.Module) { m.Calls[fm.GenerateKeyPair].Fail(pkcs11.CKR_MECHANISM_INVALID, 1) }, fault.Config, "pkcs11_key_not_made", "CKR_MECHANISM_INVALID"},
 		"not permitted":   {func(m *fm.Module) { m.Calls[fm.GenerateKeyPair].Fail(pkcs11.CKR_TEMPLATE_INCONSISTENT, 1) }, fault.Config, "pkcs11_key_not_made", "CKR_TEMPLATE_INCONSISTENT"},
 		"device error":    {func(m *fm.Module) { m.Calls[fm.GenerateKeyPair].Fail(pkcs11.CKR_DEVICE_ERROR, 1) }, fault.Undecided, "pkcs11_device", "C_GenerateKeyPair returned CKR_DEVICE_ERROR"},

@@ -68,12 +68,12 @@ static void pad_with_nul(char *text, size_t size) {
 }
 
 static void distort(CK_TOKEN_INFO *info) {
-	info->flags |= script->set_flags | pin_flags();
+	info->flags |= pin_flags();
 	if (script->pin_pad)
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	if (script->login_free)
 		info->flags &= ~CKF_LOGIN_REQUIRED;
-	info->flags &= ~script->clear_flags;
+	info->flags = (info->flags & ~script->clear_flags) | script->set_flags;
 	if (script->max_sessions > 0)
 		info->max_sessions = info->max_rw_sessions = script->max_sessions;
 	if (script->nul_padded) {
