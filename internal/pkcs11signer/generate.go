@@ -109,9 +109,8 @@ func (m *module) makePair(first session, u URI, spec KeySpec) (p pair, err error
 		return p, err
 	}
 	p = pair{session: first, api: m.api, uri: u}
-	p.public, p.private, err = m.api.GenerateKeyPair(first.handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(r.mechanism, nil)}, r.public, r.private)
-	if err != nil {
-		return p, notMade(first.slot, spec, called("C_GenerateKeyPair", err))
+	if p.public, p.private, err = r.make(m.api, first.handle); err != nil {
+		return p, notMade(first.slot, spec, err)
 	}
 	if err := v.compare(p, r.keyType); err != nil {
 		return p, p.remove(err)

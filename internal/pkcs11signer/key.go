@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,7 +152,7 @@ func narrow(u URI, s slot, key object) URI {
 // identity is the part of a key's URI that a new label does not change. A token
 // without a serial or a key without an id has only its label.
 func identity(u URI) string {
-	if u.Serial != "" {
+	if strings.Trim(u.Serial, "0") != "" { // NSS and software TPMs give every token the serial 0
 		u.Token = ""
 	}
 	if u.ID != "" {

@@ -114,11 +114,11 @@ func (v view) privateEntry(key object, s slot, opts Options) (Entry, error) {
 	}
 	e := Entry{Private: true, Custody: &custody}
 	public, err := v.publicKey(key, s, opts.PublicKeys)
-	switch {
-	case fault.OutcomeOf(err) == fault.Config:
-		e.Problem = fault.CodeOf(err) + ": " + err.Error()
-	case err != nil:
+	if gone(err) {
 		return Entry{}, err
+	}
+	if err != nil { // of this key; it hides no other
+		e.Problem = fault.CodeOf(explain(err, "the key cannot be read")) + ": " + err.Error()
 	}
 	return e.of(public), nil
 }
@@ -138,7 +138,7 @@ func (v view) publicEntries(s slot, u URI) ([]Entry, error) {
 		}
 		for _, o := range found {
 			pub, err := class.read(o)
-			if err != nil {
+			if gone(err) {
 				return nil, err
 			}
 			e := Entry{URI: printed(o.uri(s), u), Problem: "the private key does not show; log in with the token's PIN to see whether it is there"}

@@ -35,7 +35,11 @@ func (m *module) login(session pkcs11.SessionHandle, s slot, pin string) error {
 func (m *module) authenticate(session pkcs11.SessionHandle, s slot, pin string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.present(session, pkcs11.CKU_CONTEXT_SPECIFIC, s, pin)
+	err := m.present(session, pkcs11.CKU_CONTEXT_SPECIFIC, s, pin)
+	if is(err, pkcs11.CKR_USER_TYPE_INVALID) {
+		return nil // opencryptoki 3.8 keeps the attribute and does not ask for the login; a token that does refuses C_Sign
+	}
+	return err
 }
 
 // present gives the PIN to the token unless that is known to be useless or

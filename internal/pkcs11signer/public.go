@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 
@@ -28,10 +29,15 @@ func (v view) publicKey(key object, s slot, given []crypto.PublicKey) (half, err
 	if err != nil {
 		return half{}, err
 	}
+	var unreadable error
 	for _, source := range append(v.sources(key, kind), supplied(kind, given)) {
 		found, err := source.find()
-		if err != nil {
+		if gone(err) {
 			return half{}, err
+		}
+		if err != nil {
+			unreadable = cmp.Or(unreadable, err) // another place may have it whole
+			continue
 		}
 		found = distinct(found)
 		if len(found) > 1 {
@@ -41,6 +47,9 @@ func (v view) publicKey(key object, s slot, given []crypto.PublicKey) (half, err
 		if len(found) == 1 {
 			return half{found[0], source.name}, signer.CheckKey(found[0])
 		}
+	}
+	if unreadable != nil {
+		return half{}, unreadable
 	}
 	return half{}, fault.Configf("pkcs11_public_missing",
 		"give the public key in pkcs11-public-key, or import it or its certificate into the token with the same id as the private key",

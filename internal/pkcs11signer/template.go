@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -17,6 +18,17 @@ type recipe struct {
 	keyType         string // as signer.KeyType spells it
 	mechanism       uint
 	public, private []*pkcs11.Attribute
+	wished          []*pkcs11.Attribute // of the private half, where the token takes them; tpm2-pkcs11 does not
+}
+
+// make makes the pair: with what is wished, or without.
+func (r recipe) make(api cryptoki, s pkcs11.SessionHandle) (public, private pkcs11.ObjectHandle, err error) {
+	mechanism := []*pkcs11.Mechanism{pkcs11.NewMechanism(r.mechanism, nil)}
+	public, private, err = api.GenerateKeyPair(s, mechanism, r.public, slices.Concat(r.private, r.wished))
+	if err != nil && len(r.wished) > 0 && !gone(err) {
+		public, private, err = api.GenerateKeyPair(s, mechanism, r.public, r.private)
+	}
+	return public, private, called("C_GenerateKeyPair", err)
 }
 
 // The parameters of the curves: object identifiers (RFC 5480), and the name of
@@ -44,7 +56,7 @@ func newRecipe(spec KeySpec, id, label string) (r recipe, ok bool) {
 	if bits := rsaBits[spec]; bits != 0 {
 		r.keyType, r.mechanism = "RSA-"+strings.TrimPrefix(string(spec), "rsa"), pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN
 		r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, bits), pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}))
-		r.private = append(r.private, pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false))
+		r.wished = append(r.wished, pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false))
 		return r, true
 	}
 	params, ok := curveParams[spec]

@@ -17,7 +17,7 @@ import (
 // unless they are made otherwise.
 var opencryptoki = &module{
 	name: "opencryptoki", column: 4, library: "pkcs11/libopencryptoki.so", label: "lab", pin: "pin-4711", wrong: "bad-0815",
-	counts: true, tells: "the private key object", guards: unsigned, start: startOpencryptoki, kept: keptInside,
+	counts: true, tells: "the private key object", start: startOpencryptoki, kept: keptInside,
 	custody: signer.Custody{
 		Sensitive: signer.Yes, Extractable: signer.Yes, NeverExtractable: signer.No, Local: signer.Yes, AlwaysAuthenticate: signer.No,
 	},
