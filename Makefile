@@ -1,5 +1,5 @@
 # make demo   the main job and three refusals, on this machine
-# make test   all tests: race detector, scripts, five PKCS#11 modules, interop with cosign and
+# make test   all tests: race detector, scripts, interop with cosign and
 #             containers/image, PKCS#11 modules, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
