@@ -4,7 +4,7 @@ package pkcs11signer
 
 // crew keeps the goroutines that call into a module for one key: their stacks
 // have grown for that already, and waking one is cheaper than making it. There
-// are never more than calls at one time.
+// are hardly more than there have been calls at one time.
 type crew struct {
 	jobs chan func()
 	end  chan struct{} // closed when the key is

@@ -52,7 +52,7 @@ func Generate(ctx context.Context, uri string, spec KeySpec, opts Options) (*Key
 // until the pair has been opened as a key, so that the login lasts.
 type pair struct {
 	session
-	api             cryptoki
+	api             *pkcs11.Ctx
 	public, private pkcs11.ObjectHandle
 	uri             URI
 }

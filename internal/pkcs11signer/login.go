@@ -95,6 +95,9 @@ func loginFault(s slot, err error) error {
 			"the token %s rejected the PIN (%s); it was tried once and is not tried again, so that the token does not lock", s.uri(), rvName(err))
 	case is(err, pkcs11.CKR_PIN_LOCKED):
 		return locked(s, "has locked its PIN (CKR_PIN_LOCKED)")
+	case is(err, pkcs11.CKR_FUNCTION_CANCELED):
+		return fault.Undecidedf("pkcs11_device", "enter the PIN when the device asks for it, and run again", // a person is not asked twice
+			"the login to the token %s was cancelled at the device", s.uri())
 	case is(err, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_USER_PIN_NOT_INITIALIZED):
 		return fault.Configf("pkcs11_pin_unusable", "set a new user PIN with the vendor's own tool",
 			"the token %s does not accept its PIN for use (%s)", s.uri(), rvName(err))

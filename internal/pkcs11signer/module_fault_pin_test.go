@@ -127,7 +127,7 @@ func TestPINPad(t *testing.T) {
 		t.Errorf("of 2 PINs %d were empty", m.EmptyPINs.Load())
 	}
 	m.Calls[fm.Login].Fail(pkcs11.CKR_FUNCTION_CANCELED, 1)
-	check(t, verified(t.Context(), k), fault.Undecided, "pkcs11_device", "C_Login returned CKR_FUNCTION_CANCELED")
+	check(t, verified(t.Context(), k), fault.Undecided, "pkcs11_device", "was cancelled at the device")
 }
 
 func TestNoLoginRequired(t *testing.T) {

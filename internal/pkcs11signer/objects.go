@@ -14,7 +14,7 @@ import (
 
 // view is what one session sees on a token.
 type view struct {
-	api     cryptoki
+	api     *pkcs11.Ctx
 	session pkcs11.SessionHandle
 }
 

@@ -40,7 +40,7 @@ type entry struct {
 // module is an initialised library.
 type module struct {
 	start
-	api  cryptoki
+	api  *pkcs11.Ctx
 	info pkcs11.Info
 
 	complete bool // it has the functions that are not for signing

@@ -22,7 +22,7 @@ type recipe struct {
 }
 
 // make makes the pair: with what is wished, or without.
-func (r recipe) make(api cryptoki, s pkcs11.SessionHandle) (public, private pkcs11.ObjectHandle, err error) {
+func (r recipe) make(api *pkcs11.Ctx, s pkcs11.SessionHandle) (public, private pkcs11.ObjectHandle, err error) {
 	mechanism := []*pkcs11.Mechanism{pkcs11.NewMechanism(r.mechanism, nil)}
 	public, private, err = api.GenerateKeyPair(s, mechanism, r.public, slices.Concat(r.private, r.wished))
 	if err != nil && len(r.wished) > 0 && !gone(err) {
