@@ -127,8 +127,8 @@ func (c *connection) reconnect(ctx context.Context, generation int, cause error)
 		return nil
 	}
 	s, _, err := c.module.dial(c.want, c.pin)
-	if strings.HasPrefix(fault.CodeOf(err), "pkcs11_pin_") {
-		return err
+	if failed, ok := errors.AsType[*callError](err); ok && failed.call == "C_Login" && !fault.IsTransient(err) || strings.HasPrefix(fault.CodeOf(err), "pkcs11_pin_") {
+		return err // the PIN is not presented again
 	}
 	if err != nil {
 		return fault.Transientf("pkcs11_device", "check that the device is connected and powered",

@@ -80,7 +80,7 @@ func TestPINSources(t *testing.T) {
 		var warnings int
 		c.opts.Warn = func(string) { warnings++ }
 		got, err := c.opts.pin(c.uri)
-		if err != nil || got != c.want || (warnings == 1) != (got == "value") {
+		if err != nil || got != c.want || (warnings == 1) != (c.uri.PINValue != "" || got == "input") {
 			t.Errorf("pin = %q, %v with %d warnings; want %q", got, err, warnings, c.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"github.com/signgate/signgate/internal/fault"
+	fm "github.com/signgate/signgate/internal/pkcs11signer/faultmodule"
 	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
@@ -70,16 +71,37 @@ func TestSlotChanges(t *testing.T) {
 // to say that the token does not exist.
 func TestSilentToken(t *testing.T) {
 	m := faultModule(t)
+	serial := serialOf(t, m)
 	m.SilentRV.Store(pkcs11.CKR_TOKEN_NOT_RECOGNIZED)
 	m.Silent.Set("mute")
-	works(t, openWith(t, anyKey, with(m)))
+	_, err := Open(t.Context(), anyKey, with(m)) // the silent one may be called lab, too
+	transient(t, err, "a slot that did not answer may hold another: C_GetTokenInfo returned CKR_TOKEN_NOT_RECOGNIZED")
+	if n := m.Calls[fm.Login].Count.Load(); n != 1 {
+		t.Errorf("the PIN was presented %d times, want once before the slot fell silent", n)
+	}
+	works(t, openWith(t, "pkcs11:serial="+serial+";object=p256", with(m)))
+	before := m.UserLogins.Load()
+	if _, err := List(t.Context(), "pkcs11:token=lab", with(m)); err != nil || m.UserLogins.Load() != before {
+		t.Errorf("a list beside a silent slot: %d logins, %v", m.UserLogins.Load()-before, err)
+	}
 	m.Silent.Set("lab")
-	_, err := Open(t.Context(), anyKey, with(m))
+	_, err = Open(t.Context(), anyKey, with(m))
 	transient(t, err, "a slot did not answer: C_GetTokenInfo returned CKR_TOKEN_NOT_RECOGNIZED")
 	refuse(t, "pkcs11:token=twin", with(m), fault.Config, "pkcs11_token_ambiguous")
 	m.Silent.Set("")
 	_, err = Open(t.Context(), anyKey, with(m))
 	transient(t, err, "a slot did not answer")
+}
+
+func serialOf(t *testing.T, m *fm.Module) string {
+	t.Helper()
+	k := openWith(t, anyKey, with(m))
+	defer k.Close()
+	u, err := ParseURI(k.URI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Serial
 }
 
 func TestNoTokenPresent(t *testing.T) {

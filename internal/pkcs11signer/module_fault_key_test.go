@@ -111,11 +111,7 @@ func TestNoPublicObject(t *testing.T) {
 	opts.PublicKeys = []crypto.PublicKey{right, wrong}
 	refuse(t, anyKey, opts, fault.Config, "pkcs11_key_ambiguous", "pkcs11-public-key")
 	opts.PublicKeys = []crypto.PublicKey{wrong}
-	if g, err = signer.Guard(openWith(t, anyKey, opts), retry.Policy{}); err != nil {
-		t.Fatal(err)
-	}
-	_, err = g.Sign(t.Context(), signer.ECDSASHA256, nil)
-	check(t, err, fault.Refused, "bad_signature")
+	refuse(t, anyKey, opts, fault.Refused, "bad_signature", "the public key from pkcs11-public-key is not that of the private key")
 }
 
 // Without ids the halves are paired by their label, and the key is named and

@@ -158,11 +158,25 @@ func TestLoginFails(t *testing.T) {
 			t.Errorf("after %s the PIN was presented %d times", rvName(pkcs11.Error(rv)), n)
 		}
 	}
-	m := faultModule(t)
-	for _, rv := range []uint{pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_USER_TOO_MANY_TYPES, 0x80000001} {
+	// What is about the device says nothing about the PIN; anything else may be a
+	// wrong PIN by another name, unless the token has taken it before.
+	for _, rv := range []uint{pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED, pkcs11.CKR_USER_TOO_MANY_TYPES, 0x80000001} {
+		m := faultModule(t)
 		m.Calls[fm.Login].Fail(rv, 1)
-		refuse(t, anyKey, with(m), fault.Undecided, "pkcs11_device", "C_Login returned "+rvName(pkcs11.Error(rv)))
+		for range 3 {
+			if rv != pkcs11.CKR_DEVICE_ERROR || m.Calls[fm.Login].Count.Load() == 0 {
+				refuse(t, anyKey, with(m), fault.Undecided, "pkcs11_device", "C_Login returned "+rvName(pkcs11.Error(rv)))
+			}
+		}
+		if n := m.Calls[fm.Login].Count.Load(); n != 1 {
+			t.Errorf("after %s the PIN was presented %d times", rvName(pkcs11.Error(rv)), n)
+		}
+	}
+	m := faultModule(t)
+	for range 3 {
 		openWith(t, anyKey, with(m)).Close() // takes the login away, too
+		m.Calls[fm.Login].Fail(pkcs11.CKR_GENERAL_ERROR, 1)
+		refuse(t, anyKey, with(m), fault.Undecided, "pkcs11_device", "C_Login returned CKR_GENERAL_ERROR")
 	}
 }
 

@@ -132,7 +132,7 @@ func TestModuleDoesNotStart(t *testing.T) {
 	refuse(t, anyKey, with(m), fault.Undecided, "pkcs11_device", "does not start: C_Initialize returned CKR_DEVICE_ERROR", m.Path)
 	m.Calls[fm.Initialize].Fail(pkcs11.CKR_ARGUMENTS_BAD, 1)
 	_, err := Open(t.Context(), anyKey, with(m))
-	check(t, err, fault.Undecided, "pkcs11_device", "CKR_ARGUMENTS_BAD")
+	check(t, err, fault.Config, "pkcs11_module_invalid", "CKR_ARGUMENTS_BAD", "pkcs11-init-args")
 	m.Calls[fm.GetInfo].Fail(pkcs11.CKR_GENERAL_ERROR, 1)
 	refuse(t, anyKey, with(m), fault.Undecided, "pkcs11_device", "does not start: C_GetInfo returned CKR_GENERAL_ERROR")
 	works(t, openWith(t, anyKey, with(m))) // that was initialised before C_GetInfo failed

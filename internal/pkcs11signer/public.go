@@ -63,6 +63,19 @@ type source struct {
 	find func() ([]crypto.PublicKey, error)
 }
 
+// The places that pair halves by what nobody keeps unique.
+const (
+	byLabel            = "the public key object with the same label"
+	certificateByLabel = "the certificate with the same label"
+	bySupply           = "pkcs11-public-key"
+)
+
+// proved reports whether the token itself ties the public half to the private
+// one. Otherwise only a signature does.
+func (h half) proved() bool {
+	return h.source != byLabel && h.source != certificateByLabel && h.source != bySupply
+}
+
 // sources are the places on the token; each returns what it finds.
 func (v view) sources(key object, kind uint) []source {
 	id, label := pkcs11.NewAttribute(pkcs11.CKA_ID, key.id), pkcs11.NewAttribute(pkcs11.CKA_LABEL, key.label)
@@ -77,7 +90,9 @@ func (v view) sources(key object, kind uint) []source {
 		source{"the private key object", next, func() ([]crypto.PublicKey, error) { return v.read(key.handle, kind) }},
 		source{"CKA_PUBLIC_KEY_INFO of the private key", next, func() ([]crypto.PublicKey, error) { return v.info(key.handle, kind) }})
 	if key.label != "" {
-		list = append(list, source{"the public key object with the same label", next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) }})
+		list = append(list,
+			source{byLabel, next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) }},
+			source{certificateByLabel, next, func() ([]crypto.PublicKey, error) { return v.certificates(kind, label) }})
 	}
 	return list
 }
@@ -85,7 +100,7 @@ func (v view) sources(key object, kind uint) []source {
 // supplied is the place for the keys that the options gave: the one of the
 // private key's type.
 func supplied(kind uint, given []crypto.PublicKey) source {
-	return source{"pkcs11-public-key", "give the public key of this key alone", func() (found []crypto.PublicKey, err error) {
+	return source{bySupply, "give the public key of this key alone", func() (found []crypto.PublicKey, err error) {
 		for _, k := range given {
 			if keyType(k) == kind {
 				found = append(found, k)

@@ -47,6 +47,7 @@ type module struct {
 
 	mu       sync.Mutex        // held during each login, so that one PIN is never tried twice at a time
 	rejected map[attempt]error // the PINs that tokens rejected
+	accepted map[attempt]bool  // and those that they took
 }
 
 // load returns the module and starts it when it is the first to ask.
@@ -105,7 +106,7 @@ func startModule(s start) (*module, error) {
 	if err != nil {
 		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+s.path+" does not start")
 	}
-	m := &module{start: s, api: lib, info: info, complete: complete, rejected: map[attempt]error{}}
+	m := &module{start: s, api: lib, info: info, complete: complete, rejected: map[attempt]error{}, accepted: map[attempt]bool{}}
 	if s.socket != "" && m.disconnected() {
 		return nil, m.noConnection()
 	}
@@ -123,9 +124,10 @@ func (s start) notStarted(err error) error {
 	next := "check the module's own configuration file, environment variables and connection"
 	switch {
 	case s.socket != "":
-		next = "see what the p11-kit server prints: it could not load its module, or it lets in another user or group alone (--user, --group)"
+		next = "see what the p11-kit server prints: it could not load its module, or lets in another user or group alone (--user, --group), or is no p11-kit server"
 	case is(err, pkcs11.CKR_ARGUMENTS_BAD):
-		next = "check pkcs11-init-args, which some modules need and others refuse"
+		return fault.Configf("pkcs11_module_invalid", "correct pkcs11-init-args, which some modules need and others refuse",
+			"the PKCS#11 module %s refuses its reserved argument: %w", s.path, called("C_Initialize", err))
 	}
 	return fault.Undecidedf("pkcs11_device", next, "the PKCS#11 module %s does not start: %w", s.path, called("C_Initialize", err))
 }

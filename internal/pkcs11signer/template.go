@@ -43,8 +43,8 @@ var curveParams = map[KeySpec]string{
 var rsaBits = map[KeySpec]uint{"rsa2048": 2048, "rsa3072": 3072, "rsa4096": 4096}
 
 // newRecipe returns the recipe of a pair that can sign and nothing else, whose
-// private half never leaves the token. ok is false for an unknown type.
-func newRecipe(spec KeySpec, id, label string) (r recipe, ok bool) {
+// private half never leaves the token. The type is one of KeySpecs.
+func newRecipe(spec KeySpec, id, label string) (r recipe) {
 	both := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
@@ -57,13 +57,12 @@ func newRecipe(spec KeySpec, id, label string) (r recipe, ok bool) {
 		r.keyType, r.mechanism = "RSA-"+strings.TrimPrefix(string(spec), "rsa"), pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN
 		r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, bits), pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}))
 		r.wished = append(r.wished, pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false))
-		return r, true
+		return r
 	}
-	params, ok := curveParams[spec]
 	r.keyType, r.mechanism = strings.Replace(string(spec), "p", "P-", 1), pkcs11.CKM_EC_KEY_PAIR_GEN
 	if spec == "ed25519" {
 		r.keyType, r.mechanism = "Ed25519", mechanismEdwardsGen
 	}
-	r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, params))
-	return r, ok
+	r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, curveParams[spec]))
+	return r
 }

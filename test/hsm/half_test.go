@@ -7,7 +7,6 @@ import (
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/pkcs11signer"
-	"github.com/signgate/signgate/internal/retry"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -23,14 +22,9 @@ func publicHalf(t *testing.T, m *module) {
 	})
 	t.Run("given", func(t *testing.T) { proves(t, m, given(t, m, m.half[bare]), m.half[bare]) })
 	t.Run("given wrong", func(t *testing.T) {
-		s, err := signer.Guard(given(t, m, m.half[certified]), retry.Policy{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = s.Sign(t.Context(), m.favourite().algs[0], []byte("message"))
-		if fault.CodeOf(err) != "bad_signature" || fault.OutcomeOf(err) != fault.Refused {
-			t.Errorf("Sign with another key's public half = %v, want bad_signature", err)
-		}
+		opts := m.options()
+		opts.PublicKeys = []crypto.PublicKey{m.half[certified]}
+		refuse(t, m, m.uri(bare), opts, fault.Refused, "bad_signature")
 	})
 }
 
