@@ -75,7 +75,6 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		}
 		d := diagnosis{Key: uri.String(), Checks: r.examineBackend(ctx, uri)}
 		if !d.failed() {
-			r.KeyPolicy = pkcs11signer.Off // it has been examined
 			key, closeKey, checks := r.examineKey(ctx, uri)
 			defer closeKey()
 			d.Checks = append(d.Checks, checks...)
@@ -123,6 +122,8 @@ func (r *run) printDiagnoses(all []diagnosis, output string) error {
 // thrown away. It returns the key, or none when it cannot be used.
 func (r *run) examineKey(ctx context.Context, uri signer.URI) (keys []*signer.Signer, closeKey func(), checks []signer.Check) {
 	closeKey = func() {}
+	defer func(policy pkcs11signer.KeyPolicy) { r.KeyPolicy = policy }(r.KeyPolicy)
+	r.KeyPolicy = pkcs11signer.Off // it has been examined
 	key, err := r.openKey(ctx, uri.Raw)
 	if err != nil {
 		return nil, closeKey, []signer.Check{signer.Failed("public key", err)}
@@ -135,7 +136,11 @@ func (r *run) examineKey(ctx context.Context, uri signer.URI) (keys []*signer.Si
 		return nil, closeKey, []signer.Check{signer.Failed("public key", err)}
 	}
 	if !examines(uri.Backend) {
-		checks = []signer.Check{{Name: "public key", Status: signer.OK, Fact: signer.KeyType(s.Public()) + ", " + s.Fingerprint()}, trial(ctx, s)}
+		made := trial(ctx, s)
+		checks = []signer.Check{{Name: "public key", Status: signer.OK, Fact: signer.KeyType(s.Public()) + ", " + s.Fingerprint()}, made}
+		if made.Status == signer.Fail {
+			return nil, closeKey, checks // nothing to pin
+		}
 	}
 	if w := envelope.ReaderWarning(s.Public()); w != "" {
 		checks = append(checks, signer.Check{Name: "readers", Status: signer.Warn, Fact: w})

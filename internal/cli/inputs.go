@@ -50,7 +50,7 @@ func inputs() []input {
 		{"expected-key", list, "", keyed, "SPKI fingerprints (sha256:…) that the keys must have, one per key"},
 		{"pkcs11-module", text, "", keyed, "absolute path of the PKCS#11 library, when the key URI has no module-path"},
 		{"pkcs11-socket", text, "", keyed, "socket of a p11-kit server on the host, as a bare path; the module is p11-kit's client then"},
-		{"pkcs11-init-args", text, "", keyed, "the reserved argument of C_Initialize, for modules that are configured by it"},
+		{"pkcs11-init-args", secret, "", keyed, "the reserved argument of C_Initialize, for modules that are configured by it"},
 		{"pkcs11-public-key", lines, "", keyed, "public keys for PKCS#11 keys whose token has none: PEM text, PEM files or env://NAME, one per line"},
 		{"pkcs11-key-policy", text, "warn", keyed, "require: refuse a key that its module calls extractable; warn; off: do not ask"},
 		{"pkcs11-pin", secret, "", keyed, "the user PIN of the token"},

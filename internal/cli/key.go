@@ -26,7 +26,7 @@ func newKeyPublic(p Process) *cobra.Command {
 	addInputs(cmd, "key")
 	fingerprint := cmd.Flags().Bool("fingerprint", false, "print the SPKI fingerprint in place of the PEM")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return runKey(p, cmd, func(r *run, ctx context.Context) error { return r.printPublic(ctx, *fingerprint) }, "fingerprint")
+		return runKey(p, cmd, func(r *run, ctx context.Context) error { return r.interrupted(ctx, r.printPublic(ctx, *fingerprint)) }, "fingerprint")
 	}
 	return cmd
 }

@@ -22,7 +22,7 @@ and the new key's URI beside it on standard error.`,
 		Args:    cobra.NoArgs,
 	}
 	addInputs(cmd, "key")
-	spec := cmd.Flags().String("type", "p256", "the type of the key: p256, p384, p521, rsa2048, rsa3072, rsa4096 or ed25519")
+	spec := cmd.Flags().String("type", "p256", "the type of the key: "+pkcs11signer.SpecNames())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return runKey(p, cmd, func(r *run, ctx context.Context) error {
 			return r.generateKey(ctx, pkcs11signer.KeySpec(*spec))

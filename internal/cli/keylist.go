@@ -30,7 +30,7 @@ show public keys only.`,
 		if err := checkOutput(*output); err != nil {
 			return err
 		}
-		return runKey(p, cmd, func(r *run, ctx context.Context) error { return r.listKeys(ctx, *output) })
+		return runKey(p, cmd, func(r *run, ctx context.Context) error { return r.interrupted(ctx, r.listKeys(ctx, *output)) })
 	}
 	return cmd
 }
@@ -47,7 +47,7 @@ func runKey(p Process, cmd *cobra.Command, do func(*run, context.Context) error,
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
 	defer cancel()
-	return r.interrupted(ctx, do(r, ctx))
+	return do(r, ctx)
 }
 
 func (r *run) listKeys(ctx context.Context, output string) error {
@@ -67,7 +67,7 @@ func (r *run) listKeys(ctx context.Context, output string) error {
 		return report.WriteJSON(r.process.Stdout, append([]pkcs11signer.Entry{}, entries...))
 	}
 	if len(entries) == 0 {
-		r.say("no key shows; with several tokens or without a PIN there is no login")
+		r.say("no key shows; without a PIN, and with several tokens, there is no login")
 	}
 	return printEntries(r.stdout(), entries)
 }
@@ -95,7 +95,7 @@ func printEntries(w io.Writer, entries []pkcs11signer.Entry) error {
 	for _, e := range entries {
 		report.Line(&b, "%s", e.URI)
 		if e.Type != "" {
-			report.Line(&b, "    %s %s, from %s", e.Type, e.Fingerprint, e.Source)
+			report.Line(&b, "    %s %s, from %s%s", e.Type, e.Fingerprint, e.Source, map[bool]string{false: " (not proved)"}[e.Proved || !e.Private])
 		}
 		if e.Custody != nil {
 			report.Line(&b, "    %s", e.Custody)

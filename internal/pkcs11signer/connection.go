@@ -4,6 +4,7 @@ package pkcs11signer
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -88,8 +89,19 @@ func (c *connection) attempt(ctx context.Context, mechanism *pkcs11.Mechanism, d
 		return nil, s.generation, err
 	}
 	raw, err := c.signIn(s, mechanism, data)
-	c.pool.give(s, err)
+	if refused(err) {
+		c.pool.give(s, nil)
+	} else {
+		c.pool.give(s, err)
+	}
 	return raw, s.generation, err
+}
+
+// refused reports whether no operation has begun in the session: then it is as
+// good as before.
+func refused(err error) bool {
+	failed, ok := errors.AsType[*callError](err)
+	return ok && failed.call == "C_SignInit" && is(err, pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID, pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED)
 }
 
 func (c *connection) signIn(s session, mechanism *pkcs11.Mechanism, data []byte) ([]byte, error) {
@@ -115,8 +127,8 @@ func (c *connection) reconnect(ctx context.Context, generation int, cause error)
 		return nil
 	}
 	s, _, err := c.module.dial(c.want, c.pin)
-	if strings.HasPrefix(fault.CodeOf(err), "pkcs11_pin_") {
-		return err
+	if failed, ok := errors.AsType[*callError](err); ok && failed.call == "C_Login" && !fault.IsTransient(err) || strings.HasPrefix(fault.CodeOf(err), "pkcs11_pin_") {
+		return err // the PIN is not presented again
 	}
 	if err != nil {
 		return fault.Transientf("pkcs11_device", "check that the device is connected and powered",

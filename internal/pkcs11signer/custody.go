@@ -2,7 +2,6 @@ package pkcs11signer
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
@@ -20,40 +19,39 @@ const (
 	Require KeyPolicy = "require" // a key that is extractable, or not sensitive, is refused
 )
 
-// judge decides about a key by what its module says. Warn and the empty policy
-// return a sentence where Require refuses a fact; what the module does not say
-// is undecided under Require.
-func (p KeyPolicy) judge(key string, c signer.Custody) (warning string, err error) {
-	const next = "make a key that cannot leave its token, for example with signgate key generate, or set pkcs11-key-policy to warn"
-	var fact string
+const (
+	makeAnother = "make a key that cannot leave its token, for example with signgate key generate"
+	orWarn      = ", or set pkcs11-key-policy to warn"
+)
+
+// judge decides about a key by what its module says. Where Require refuses a
+// fact, Warn and the empty policy return it; what the module does not say is
+// undecided under Require.
+func (p KeyPolicy) judge(key string, c signer.Custody) (doubt string, err error) {
 	switch {
 	case c.Extractable == signer.Yes:
-		fact = fmt.Sprintf("the private key %s can be taken out of its token (CKA_EXTRACTABLE is true)", key)
+		doubt = fmt.Sprintf("the private key %s can be taken out of its token (CKA_EXTRACTABLE is true)", key)
 	case c.Sensitive == signer.No:
-		fact = fmt.Sprintf("the private key %s shows its value to whoever is logged in (CKA_SENSITIVE is false)", key)
+		doubt = fmt.Sprintf("the private key %s shows its value to whoever is logged in (CKA_SENSITIVE is false)", key)
 	case p == Require && (c.Extractable != signer.No || c.Sensitive != signer.Yes):
-		return "", fault.Undecidedf("pkcs11_key_unproven", "ask the vendor how the module reports this, or set pkcs11-key-policy to warn",
+		return "", fault.Undecidedf("pkcs11_key_unproven", "ask the vendor how the module reports this"+orWarn,
 			"the module does not say whether the private key %s can leave its token (CKA_EXTRACTABLE %s, CKA_SENSITIVE %s)", key, c.Extractable, c.Sensitive)
 	}
-	if p == Require && fact != "" {
-		return "", fault.Refusedf("pkcs11_key_extractable", next, "%s", fact)
+	if p == Require && doubt != "" {
+		return "", fault.Refusedf("pkcs11_key_extractable", makeAnother+orWarn, "%s", doubt)
 	}
-	if fact != "" {
-		warning = fact + "; " + next[:strings.Index(next, ", or set")]
-	}
-	return warning, nil
+	return doubt, nil
 }
 
 // check is judge for signgate doctor.
 func (p KeyPolicy) check(key string, c signer.Custody) (signer.Check, error) {
 	fact := c.String() + ", says the module, which is trusted in this"
-	warning, err := p.judge(key, c)
+	doubt, err := p.judge(key, c)
 	switch {
 	case err != nil:
 		return signer.Check{}, err
-	case warning != "":
-		what, next, _ := strings.Cut(warning, "; ")
-		return signer.Doubtful("attributes", next, "%s: %s", what, fact), nil
+	case doubt != "":
+		return signer.Doubtful("attributes", makeAnother, "%s: %s", doubt, fact), nil
 	case c.Local == signer.No || c.NeverExtractable == signer.No:
 		return signer.Doubtful("attributes", "if it was imported, make sure that no copy is left", "the module does not vouch for the key having been in its token always: %s", fact), nil
 	}

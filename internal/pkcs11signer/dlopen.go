@@ -49,6 +49,7 @@ static int probe(const char *path, char **text, unsigned long *rv, int *more) {
 	*(void **)&get = dlsym(lib, "C_GetFunctionList");
 	if (get == NULL) return NO_SYMBOL;
 	*rv = get(&list);
+	if (*rv == 0) *rv = get(&list); // the binding asks again, and ignores the answer
 	if (*rv != 0) return CALL_FAILED;
 	if (list == NULL) return NO_LIST;
 	*more = has(list, extra, sizeof extra / sizeof extra[0]);

@@ -10,7 +10,6 @@ import (
 
 	"github.com/miekg/pkcs11"
 
-	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -190,29 +189,26 @@ func (e *examination) mechanism(m *module, v view, s slot, key object, public cr
 	if len(allowed) > 0 && !slices.Contains(allowed, need.Mechanism) {
 		return notAllowed(key.uri(s).String(), need.Mechanism, allowed)
 	}
-	check, err := m.offers(s, need)
-	if err == nil {
-		e.add(check)
-	}
-	return err
+	e.add(m.offers(s, need))
+	return nil
 }
 
 // offers asks the token about a mechanism.
-func (m *module) offers(s slot, need *pkcs11.Mechanism) (signer.Check, error) {
+func (m *module) offers(s slot, need *pkcs11.Mechanism) signer.Check {
 	const line, next = "mechanism", "the trial signature tells"
 	name := mechanismName(need.Mechanism)
 	if !m.complete {
-		return signer.Doubtful(line, next, "the module has no function to ask for mechanisms"), nil
+		return signer.Doubtful(line, next, "the module has no function to ask for mechanisms")
 	}
 	info, err := m.api.GetMechanismInfo(s.id, []*pkcs11.Mechanism{need})
 	switch {
 	case is(err, pkcs11.CKR_MECHANISM_INVALID):
-		return signer.Check{}, fault.Configf("algorithm_unsupported", "use another type of key, or another way to the token: p11-kit's socket hides mechanisms that it does not know",
+		return signer.Doubtful(line, "if the trial signature fails, use another type of key, or another way to the token: p11-kit's socket hides mechanisms that it does not know",
 			"the token does not offer %s", name)
 	case err != nil:
-		return signer.Doubtful(line, next, "the token does not say whether it offers %s: %v", name, called("C_GetMechanismInfo", err)), nil
+		return signer.Doubtful(line, next, "the token does not say whether it offers %s: %v", name, called("C_GetMechanismInfo", err))
 	case info.Flags&pkcs11.CKF_SIGN == 0:
-		return signer.Doubtful(line, next, "the token lists %s without signing", name), nil
+		return signer.Doubtful(line, next, "the token lists %s without signing", name)
 	}
-	return signer.Good(line, "%s with keys of %d to %d bits", name, info.MinKeySize, info.MaxKeySize), nil
+	return signer.Good(line, "%s with keys of %d to %d bits", name, info.MinKeySize, info.MaxKeySize)
 }

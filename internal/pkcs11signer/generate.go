@@ -3,8 +3,10 @@
 package pkcs11signer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"github.com/miekg/pkcs11"
 
@@ -23,41 +25,56 @@ import (
 // signs once before Generate returns; a pair that is not what was asked for is
 // removed again. Generate makes one attempt.
 func Generate(ctx context.Context, uri string, spec KeySpec, opts Options) (*Key, error) {
-	u, err := ParseURI(uri)
+	if !slices.Contains(KeySpecs(), spec) {
+		return nil, fault.Configf("input_invalid", "use one of "+SpecNames(), "there is no key type %q", string(spec))
+	}
+	m, u, pin, err := opts.reach(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
-	if u.Object == "" {
-		return nil, invalid("add object= with the label of the new key", "the key URI %s has no label for a new key", u)
-	}
-	s, err := opts.start(u)
-	if err != nil {
+	if u, err = newName(u); err != nil {
 		return nil, err
 	}
-	pin, err := opts.pin(u)
-	if err != nil {
-		return nil, err
-	}
-	m, err := modules.load(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	return within(ctx, "making the key "+u.String(), func() (*Key, error) {
+	k, err := within(ctx, "making the key "+u.String(), func() (*tokenKey, error) {
 		k, err := m.generate(ctx, u, spec, pin, opts)
 		return k, explain(err, "the key "+u.String()+" cannot be made")
-	}, func(k *Key) { k.Close() })
+	}, func(k *tokenKey) { k.Close() })
+	switch {
+	case fault.CodeOf(err) == "pkcs11_timeout":
+		return nil, fault.Undecidedf("pkcs11_key_not_made", "look with signgate key list whether it is there; remove it with the vendor's own tool, or use it",
+			"the time was over while the key %s was being made, so it may be on its token: %w", u, err)
+	case err != nil:
+		return nil, err
+	}
+	return opts.tell(k), nil
+}
+
+// newName completes the URI of a new key with an id. A label that is padded would
+// not be told apart from the one without.
+func newName(u URI) (URI, error) {
+	switch {
+	case u.Object == "":
+		return u, invalid("add object= with the label of the new key", "the key URI %s has no label for a new key", u)
+	case trim(u.Object) != u.Object:
+		return u, invalid("leave the padding out", "the label of the new key %s ends with spaces or NULs, which tokens use as padding", u)
+	case u.ID == "":
+		id := make([]byte, 16)
+		rand.Read(id)
+		u.ID = string(id)
+	}
+	return u, nil
 }
 
 // pair is a new key pair, and the session that made it. The session stays open
 // until the pair has been opened as a key, so that the login lasts.
 type pair struct {
 	session
-	api             cryptoki
+	api             *pkcs11.Ctx
 	public, private pkcs11.ObjectHandle
 	uri             URI
 }
 
-func (m *module) generate(ctx context.Context, u URI, spec KeySpec, pin string, opts Options) (*Key, error) {
+func (m *module) generate(ctx context.Context, u URI, spec KeySpec, pin string, opts Options) (*tokenKey, error) {
 	if !m.complete {
 		return nil, fault.Configf("pkcs11_key_not_made", "make the key with the vendor's own tool", "the module %s has no function to make keys", m.path)
 	}
@@ -95,23 +112,14 @@ func (m *module) openWritable(s slot) (session, error) {
 
 // makePair makes the pair, unless the token has its label or its id.
 func (m *module) makePair(first session, u URI, spec KeySpec) (p pair, err error) {
-	if u.ID == "" {
-		id := make([]byte, 16)
-		rand.Read(id)
-		u.ID = string(id)
-	}
-	r, known := newRecipe(spec, u.ID, u.Object)
-	if !known {
-		return p, fault.Configf("input_invalid", "use one of "+specNames(), "there is no key type %q", string(spec))
-	}
+	r := newRecipe(spec, u.ID, u.Object)
 	v := view{m.api, first.handle}
 	if err := v.free(first.slot, u); err != nil {
 		return p, err
 	}
 	p = pair{session: first, api: m.api, uri: u}
-	p.public, p.private, err = m.api.GenerateKeyPair(first.handle, []*pkcs11.Mechanism{pkcs11.NewMechanism(r.mechanism, nil)}, r.public, r.private)
-	if err != nil {
-		return p, notMade(first.slot, spec, called("C_GenerateKeyPair", err))
+	if p.public, p.private, err = r.make(m.api, first.handle); err != nil {
+		return p, notMade(first.slot, spec, err)
 	}
 	if err := v.compare(p, r.keyType); err != nil {
 		return p, p.remove(err)
@@ -121,14 +129,14 @@ func (m *module) makePair(first session, u URI, spec KeySpec) (p pair, err error
 
 // free refuses a label or an id that any object of the token has.
 func (v view) free(s slot, u URI) error {
-	for _, by := range []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, u.Object), pkcs11.NewAttribute(pkcs11.CKA_ID, u.ID)} {
-		found, err := v.objects([]*pkcs11.Attribute{by})
-		if err != nil {
-			return err
-		}
-		if len(found) > 0 {
+	all, err := v.objects(nil)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if trim(o.label) == u.Object || o.id == u.ID {
 			return fault.Configf("pkcs11_key_exists", "choose another label, or remove the old key with the vendor's own tool",
-				"the token %s has the object %s already", s.uri(), found[0].uri(s))
+				"the token %s has the object %s already", s.uri(), o.uri(s))
 		}
 	}
 	return nil
@@ -175,7 +183,7 @@ func notAsAsked(p pair, format string, args ...any) error {
 
 // prove opens the pair as sign does and makes a signature that its public half
 // verifies.
-func (m *module) prove(ctx context.Context, p pair, pin string, opts Options) (*Key, error) {
+func (m *module) prove(ctx context.Context, p pair, pin string, opts Options) (*tokenKey, error) {
 	k, err := m.newKey(p.uri, pin, opts)
 	if err != nil {
 		return nil, err
@@ -184,7 +192,7 @@ func (m *module) prove(ctx context.Context, p pair, pin string, opts Options) (*
 		k.Close()
 		return nil, err
 	}
-	return &Key{k}, nil
+	return k, nil
 }
 
 func trial(ctx context.Context, k *tokenKey) error {
@@ -192,20 +200,19 @@ func trial(ctx context.Context, k *tokenKey) error {
 	if err != nil {
 		return err
 	}
-	alg, err := signer.Usual(k.public)
+	alg, err := signer.Usual(k.half.key)
 	if err == nil {
-		_, err = guarded.Sign(ctx, alg, []byte("signgate key generate: a trial signature"))
+		_, err = guarded.Sign(ctx, alg, []byte("a trial signature of signgate"))
 	}
 	return err
 }
 
 // remove takes the pair away again because of err.
 func (p pair) remove(err error) error {
-	for _, h := range []pkcs11.ObjectHandle{p.private, p.public} {
-		if e := p.api.DestroyObject(p.handle, h); e != nil {
-			return fault.Undecidedf("pkcs11_key_not_made", "remove it with the vendor's own tool",
-				"the new key %s is not usable and could not be removed again (%v): %w", p.uri, called("C_DestroyObject", e), err)
-		}
+	private, public := p.api.DestroyObject(p.handle, p.private), p.api.DestroyObject(p.handle, p.public)
+	if e := cmp.Or(private, public); e != nil {
+		return fault.Undecidedf("pkcs11_key_not_made", "remove it with the vendor's own tool",
+			"the new key %s is not usable and could not be removed again (%v): %w", p.uri, called("C_DestroyObject", e), err)
 	}
 	return explain(err, "the new key "+p.uri.String()+" is not usable and was removed again")
 }

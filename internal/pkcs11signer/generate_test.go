@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/miekg/pkcs11"
-
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/pkcs11signer/faultmodule"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -61,28 +60,6 @@ func TestGenerateRefuses(t *testing.T) {
 	}
 }
 
-// A pair that is not what was asked for is removed again.
-func TestGenerateRemoves(t *testing.T) {
-	opts := Options{Module: lab.Module, PIN: labPIN}
-	before := count(t, opts)
-	f := &faulty{}
-	m := f.module(t)
-	f.onSign = times(9, pkcs11.CKR_FUNCTION_FAILED)
-	_, err := m.generate(t.Context(), URI{Token: "lab", Object: "broken"}, "p256", labPIN, opts)
-	check(t, err, fault.Undecided, "pkcs11_device", "C_Sign returned CKR_FUNCTION_FAILED")
-	f.onOpen = func(flags uint) error {
-		if flags&pkcs11.CKF_RW_SESSION != 0 {
-			return pkcs11.Error(pkcs11.CKR_TOKEN_WRITE_PROTECTED)
-		}
-		return nil
-	}
-	_, err = m.generate(t.Context(), URI{Token: "lab", Object: "broken"}, "p256", labPIN, opts)
-	check(t, err, fault.Config, "pkcs11_key_not_made", "write-protected")
-	if after := count(t, opts); after != before {
-		t.Errorf("the token had %d keys and has %d", before, after)
-	}
-}
-
 func count(t *testing.T, opts Options) int {
 	t.Helper()
 	entries, err := List(t.Context(), "pkcs11:token=lab", opts)
@@ -121,11 +98,10 @@ func TestList(t *testing.T) {
 
 // Without a PIN, and with several tokens, nobody logs in.
 func TestListWithoutLogin(t *testing.T) {
-	f := &faulty{}
-	m := f.module(t)
-	entries, err := m.list(URI{}, labPIN, Options{})
-	if err != nil || f.logins.Load() != 0 {
-		t.Fatalf("%d logins, %v", f.logins.Load(), err)
+	m := faultModule(t)
+	entries, err := List(t.Context(), "pkcs11:", with(m))
+	if n := m.Calls[faultmodule.Login].Count.Load(); err != nil || n != 0 {
+		t.Fatalf("%d logins, %v", n, err)
 	}
 	for _, e := range entries {
 		if strings.Contains(e.URI, "token=burnt") && (e.Private || e.Type != "P-256" || !strings.Contains(e.Problem, "log in")) {

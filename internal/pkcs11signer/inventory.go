@@ -14,6 +14,7 @@ type Entry struct {
 	Type        string          `json:"type,omitempty"`        // "P-256", "RSA-3072", …; empty when the public half is missing
 	Fingerprint string          `json:"fingerprint,omitempty"` // see signer.Fingerprint
 	Source      string          `json:"source,omitempty"`      // where the public half was found
+	Proved      bool            `json:"proved"`                // the token itself ties the two halves together; Open makes a signature otherwise
 	Custody     *signer.Custody `json:"custody,omitempty"`
 	Problem     string          `json:"problem,omitempty"` // why signgate cannot sign with it
 }
@@ -27,7 +28,8 @@ func KeySpecs() []KeySpec {
 	return []KeySpec{"p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519"}
 }
 
-func specNames() string {
+// SpecNames returns them in one line.
+func SpecNames() string {
 	var names []string
 	for _, s := range KeySpecs() {
 		names = append(names, string(s))

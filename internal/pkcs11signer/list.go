@@ -19,19 +19,7 @@ import (
 // mistake; without a login most tokens show public keys only. The faults are
 // those of Open.
 func List(ctx context.Context, uri string, opts Options) ([]Entry, error) {
-	u, err := ParseURI(uri)
-	if err != nil {
-		return nil, err
-	}
-	s, err := opts.start(u)
-	if err != nil {
-		return nil, err
-	}
-	pin, err := opts.pin(u)
-	if err != nil {
-		return nil, err
-	}
-	m, err := modules.load(ctx, s)
+	m, u, pin, err := opts.reach(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +37,10 @@ func (m *module) list(u URI, pin string, opts Options) ([]Entry, error) {
 	if len(found) == 0 {
 		return nil, m.noToken(u, all, found, silent)
 	}
-	if len(found) > 1 {
-		pin = ""
-	}
+	one := len(found) == 1 && (silent == nil || u.pinned())
 	var entries []Entry
 	for _, s := range found {
-		some, err := m.entries(s, u, pin, opts)
+		some, err := m.entries(s, u, credential{pin, one && (pin != "" || s.token.Flags&pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH != 0)}, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -63,22 +49,29 @@ func (m *module) list(u URI, pin string, opts Options) ([]Entry, error) {
 	return entries, nil
 }
 
+// credential is a PIN, which a token with a PIN pad does not need, and whether to
+// log in with it.
+type credential struct {
+	pin   string
+	login bool
+}
+
 // entries lists the keys of one token.
-func (m *module) entries(s slot, u URI, pin string, opts Options) ([]Entry, error) {
+func (m *module) entries(s slot, u URI, c credential, opts Options) ([]Entry, error) {
 	first, err := m.openSession(s)
 	if err != nil {
 		return nil, err
 	}
 	defer m.hangUp(first)
-	if pin != "" || s.token.Flags&pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH != 0 {
-		if err := m.login(first.handle, s, pin); err != nil {
+	if c.login {
+		if err := m.login(first.handle, s, c.pin); err != nil {
 			return nil, err
 		}
 	}
-	return view{m.api, first.handle}.entries(s, u, opts)
+	return view{m.api, first.handle}.entries(s, u, c.login, opts)
 }
 
-func (v view) entries(s slot, u URI, opts Options) ([]Entry, error) {
+func (v view) entries(s slot, u URI, loggedIn bool, opts Options) ([]Entry, error) {
 	keys, err := v.selected(pkcs11.CKO_PRIVATE_KEY, u)
 	if err != nil {
 		return nil, err
@@ -95,7 +88,11 @@ func (v view) entries(s slot, u URI, opts Options) ([]Entry, error) {
 	if len(entries) > 0 {
 		return entries, nil
 	}
-	return v.publicEntries(s, u)
+	problem := "the private key does not show; log in with the token's PIN to see whether it is there"
+	if loggedIn {
+		problem = "the token shows no private key for it to this login"
+	}
+	return v.publicEntries(s, u, problem)
 }
 
 // printed is the URI of a key for people: with the selectors of theirs that are
@@ -114,18 +111,18 @@ func (v view) privateEntry(key object, s slot, opts Options) (Entry, error) {
 	}
 	e := Entry{Private: true, Custody: &custody}
 	public, err := v.publicKey(key, s, opts.PublicKeys)
-	switch {
-	case fault.OutcomeOf(err) == fault.Config:
-		e.Problem = fault.CodeOf(err) + ": " + err.Error()
-	case err != nil:
+	if gone(err) {
 		return Entry{}, err
+	}
+	if err = explain(err, "the key cannot be read"); err != nil { // of this key; it hides no other
+		e.Problem = fault.CodeOf(err) + ": " + err.Error()
 	}
 	return e.of(public), nil
 }
 
 // publicEntries describes the public keys and certificates of a token whose
 // private keys do not show.
-func (v view) publicEntries(s slot, u URI) ([]Entry, error) {
+func (v view) publicEntries(s slot, u URI, problem string) ([]Entry, error) {
 	var entries []Entry
 	for _, class := range []struct {
 		number uint
@@ -138,10 +135,10 @@ func (v view) publicEntries(s slot, u URI) ([]Entry, error) {
 		}
 		for _, o := range found {
 			pub, err := class.read(o)
-			if err != nil {
+			if gone(err) {
 				return nil, err
 			}
-			e := Entry{URI: printed(o.uri(s), u), Problem: "the private key does not show; log in with the token's PIN to see whether it is there"}
+			e := Entry{URI: printed(o.uri(s), u), Problem: problem}
 			entries = append(entries, e.of(half{pub, class.name}))
 		}
 	}
@@ -153,7 +150,7 @@ func (e Entry) of(public half) Entry {
 	if public.key == nil {
 		return e
 	}
-	e.Type, e.Source = signer.KeyType(public.key), public.source
+	e.Type, e.Source, e.Proved = signer.KeyType(public.key), public.source, e.Private && public.proved()
 	if fingerprint, err := signer.Fingerprint(public.key); err == nil {
 		e.Fingerprint = fingerprint
 	}

@@ -5,9 +5,7 @@ package pkcs11signer
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"encoding/asn1"
 	"fmt"
-	"math/big"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -56,9 +54,31 @@ func encode(pub crypto.PublicKey, raw []byte) ([]byte, error) {
 		return nil, fault.Undecidedf("pkcs11_device", "look for an update of the module",
 			"the token returned an ECDSA signature of %d bytes for a %s key", len(raw), signer.KeyType(pub))
 	}
-	return asn1.Marshal(struct{ R, S *big.Int }{
-		new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:]),
-	})
+	return derSignature(raw[:half], raw[half:]), nil
+}
+
+// derSignature returns the DER of an ECDSA signature (RFC 3279 section 2.2.3).
+// It is written by hand, because every signature goes through here.
+func derSignature(r, s []byte) []byte {
+	body := appendInteger(appendInteger(make([]byte, 0, 2*(len(r)+3)), r), s)
+	if len(body) < 0x80 {
+		return append([]byte{0x30, byte(len(body))}, body...)
+	}
+	return append([]byte{0x30, 0x81, byte(len(body))}, body...) // P-521 has at most 139 bytes
+}
+
+// appendInteger appends an unsigned number as an INTEGER, whose first bit would
+// be its sign.
+func appendInteger(to, n []byte) []byte {
+	for len(n) > 1 && n[0] == 0 {
+		n = n[1:]
+	}
+	if n[0] >= 0x80 {
+		to = append(to, 2, byte(len(n)+1), 0)
+	} else {
+		to = append(to, 2, byte(len(n)))
+	}
+	return append(to, n...)
 }
 
 // mechanismName returns the name of a mechanism that signgate uses, or the

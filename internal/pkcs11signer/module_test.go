@@ -116,6 +116,15 @@ func TestModuleInWorkspace(t *testing.T) {
 	refuse(t, anyKey, Options{Module: loop}, fault.Config, "pkcs11_module_unusable", "too many symbolic links")
 }
 
+func resolved(t *testing.T) string {
+	t.Helper()
+	path, err := Options{Module: lab.Module}.modulePath(URI{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // One module by two names is one module, and one that somebody else has
 // initialised is adopted.
 func TestModuleOnce(t *testing.T) {
@@ -132,7 +141,7 @@ func TestModuleOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adopted.selectToken(p256); err != nil {
+	if _, err := adopted.selectToken(URI{Token: "lab"}); err != nil {
 		t.Error(err)
 	}
 }

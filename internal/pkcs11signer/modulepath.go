@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/signgate/signgate/internal/fault"
 )
@@ -64,29 +66,33 @@ func (o Options) resolve(given string) (string, error) {
 	if !filepath.IsAbs(given) {
 		return "", fault.Configf("pkcs11_module_invalid", moduleExample, "the PKCS#11 module path %q is not absolute", given)
 	}
-	path := filepath.Clean(given)
-	for range 40 { // as many links as Linux follows
-		if err := o.checkWorkspace(path); err != nil {
+	path, rest := "/", parts(filepath.Clean(given))
+	for links := 0; len(rest) > 0; {
+		next := filepath.Join(path, rest[0])
+		if err := o.checkWorkspace(next); err != nil {
 			return "", err
 		}
-		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-		if err != nil {
+		target, err := os.Readlink(next)
+		switch {
+		case errors.Is(err, syscall.EINVAL): // no link
+			path, rest = next, rest[1:]
+			continue
+		case err != nil:
 			return "", unreadable(given, err)
+		case filepath.IsAbs(target):
+			path = "/"
 		}
-		path = filepath.Join(dir, filepath.Base(path))
-		if err := o.checkWorkspace(path); err != nil {
-			return "", err
+		rest = append(parts(target), rest[1:]...)
+		if links++; links > 40 { // as many as Linux follows
+			return "", fault.Configf("pkcs11_module_unusable", moduleExample, "the PKCS#11 module %s is a chain of too many symbolic links", given)
 		}
-		target, err := os.Readlink(path)
-		if err != nil {
-			return path, checkFile(given, path)
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(dir, target)
-		}
-		path = filepath.Clean(target)
 	}
-	return "", fault.Configf("pkcs11_module_unusable", moduleExample, "the PKCS#11 module %s is a chain of too many symbolic links", given)
+	return path, checkFile(given, path)
+}
+
+// parts are the components of a path; ".." stays, for the place where it stands.
+func parts(path string) []string {
+	return slices.DeleteFunc(strings.Split(path, "/"), func(p string) bool { return p == "" || p == "." })
 }
 
 func checkFile(given, path string) error {

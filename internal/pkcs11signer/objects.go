@@ -14,7 +14,7 @@ import (
 
 // view is what one session sees on a token.
 type view struct {
-	api     cryptoki
+	api     *pkcs11.Ctx
 	session pkcs11.SessionHandle
 }
 
@@ -104,15 +104,11 @@ func (v view) objects(template []*pkcs11.Attribute) ([]object, error) {
 	}
 	var found []object
 	for _, h := range handles {
-		id, err := v.attribute(h, pkcs11.CKA_ID)
+		values, err := v.attributes(h, pkcs11.CKA_ID, pkcs11.CKA_LABEL)
 		if err != nil {
 			return nil, err
 		}
-		label, err := v.attribute(h, pkcs11.CKA_LABEL)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, object{h, string(id), string(label)})
+		found = append(found, object{h, string(values[0]), string(values[1])})
 	}
 	return found, nil
 }
@@ -141,18 +137,41 @@ func (v view) find(template []*pkcs11.Attribute) (found []pkcs11.ObjectHandle, e
 	return nil, fault.Undecidedf("pkcs11_device", "name the key by its id", "the token lists more than %d objects for one search", most)
 }
 
-// attribute reads one attribute; one that the object does not have, or does not
-// show, is empty. Attributes are read singly, because one that is unknown
-// spoils the answer for all.
-func (v view) attribute(h pkcs11.ObjectHandle, kind uint) ([]byte, error) {
-	got, err := v.api.GetAttributeValue(v.session, h, []*pkcs11.Attribute{pkcs11.NewAttribute(kind, nil)})
-	if is(err, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_SENSITIVE) {
-		return nil, nil
+// attributes reads attributes; one that the object does not have, or does not
+// show, is empty. One that is unknown spoils the answer for all, and then they
+// are read singly.
+func (v view) attributes(h pkcs11.ObjectHandle, kinds ...uint) ([][]byte, error) {
+	template := make([]*pkcs11.Attribute, len(kinds))
+	for i, kind := range kinds {
+		template[i] = pkcs11.NewAttribute(kind, nil)
 	}
-	if err != nil || len(got) != 1 {
+	got, err := v.api.GetAttributeValue(v.session, h, template)
+	withheld := is(err, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_SENSITIVE)
+	values := make([][]byte, len(kinds))
+	switch {
+	case withheld && len(kinds) > 1:
+		for i, kind := range kinds {
+			if values[i], err = v.attribute(h, kind); err != nil {
+				return nil, err
+			}
+		}
+	case err != nil && !withheld:
 		return nil, called("C_GetAttributeValue", err)
+	case len(got) == len(kinds):
+		for i := range got {
+			values[i] = got[i].Value
+		}
 	}
-	return got[0].Value, nil
+	return values, nil
+}
+
+// attribute reads one attribute.
+func (v view) attribute(h pkcs11.ObjectHandle, kind uint) ([]byte, error) {
+	values, err := v.attributes(h, kind)
+	if err != nil {
+		return nil, err
+	}
+	return values[0], nil
 }
 
 // number reads an attribute that is a CK_ULONG.
@@ -175,17 +194,15 @@ func (v view) truth(h pkcs11.ObjectHandle, kind uint) (bool, error) {
 	return len(value) == 1 && value[0] != 0, err
 }
 
-// answer reads an attribute that is a CK_BBOOL; anything else than CK_TRUE and
-// CK_FALSE is unknown.
-func (v view) answer(h pkcs11.ObjectHandle, kind uint) (signer.Answer, error) {
-	value, err := v.attribute(h, kind)
+// answer reads a CK_BBOOL; anything else than CK_TRUE and CK_FALSE is unknown.
+func answer(value []byte) signer.Answer {
 	switch {
-	case err != nil || len(value) != 1 || value[0] > 1:
-		return signer.Unknown, err
+	case len(value) != 1 || value[0] > 1:
+		return signer.Unknown
 	case value[0] == 1:
-		return signer.Yes, nil
+		return signer.Yes
 	}
-	return signer.No, nil
+	return signer.No
 }
 
 // mechanisms reads CKA_ALLOWED_MECHANISMS; nothing means that there is no
@@ -200,18 +217,14 @@ func (v view) mechanisms(h pkcs11.ObjectHandle) ([]uint, error) {
 }
 
 // custody reads how the private key is kept.
-func (v view) custody(h pkcs11.ObjectHandle) (c signer.Custody, err error) {
-	for _, a := range []struct {
-		kind uint
-		to   *signer.Answer
-	}{
-		{pkcs11.CKA_SENSITIVE, &c.Sensitive}, {pkcs11.CKA_EXTRACTABLE, &c.Extractable},
-		{pkcs11.CKA_NEVER_EXTRACTABLE, &c.NeverExtractable}, {pkcs11.CKA_LOCAL, &c.Local},
-		{pkcs11.CKA_ALWAYS_AUTHENTICATE, &c.AlwaysAuthenticate},
-	} {
-		if *a.to, err = v.answer(h, a.kind); err != nil {
-			return c, err
-		}
+func (v view) custody(h pkcs11.ObjectHandle) (signer.Custody, error) {
+	values, err := v.attributes(h, pkcs11.CKA_SENSITIVE, pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_NEVER_EXTRACTABLE,
+		pkcs11.CKA_LOCAL, pkcs11.CKA_ALWAYS_AUTHENTICATE)
+	if err != nil {
+		return signer.Custody{}, err
 	}
-	return c, nil
+	return signer.Custody{
+		Sensitive: answer(values[0]), Extractable: answer(values[1]), NeverExtractable: answer(values[2]),
+		Local: answer(values[3]), AlwaysAuthenticate: answer(values[4]),
+	}, nil
 }

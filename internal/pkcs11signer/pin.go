@@ -17,6 +17,9 @@ const maxPIN = 4096
 
 // pin returns the PIN from the first source that was given, or "".
 func (o Options) pin(u URI) (string, error) {
+	if o.PIN+o.PINFile != "" && u.PINSource+u.PINValue != "" {
+		o.warn("the PIN of the key URI " + u.String() + " is not used, because pkcs11-pin or pkcs11-pin-file is given")
+	}
 	switch {
 	case o.PINFile != "":
 		return readPIN("the input pkcs11-pin-file", o.PINFile)

@@ -25,7 +25,7 @@
 // # Login
 //
 // The PIN is tried once. A PIN that the token rejected is not presented to it
-// again by this process, a locked token is not touched, and a token that would
+// again through this module by this process, a locked token is not touched, and a token that would
 // be locked by one more mistake is refused. There is no logout, because it
 // would end the sessions of every other user of the token in this process.
 //

@@ -19,7 +19,7 @@ const mostSessions = 4
 // either an open session, idle or in use, or a spare. A place is dropped for
 // good when the token has no session left for it.
 type pool struct {
-	api   cryptoki
+	api   *pkcs11.Ctx
 	idle  chan session
 	spare chan struct{}
 
@@ -48,7 +48,7 @@ type session struct {
 var errClosed = fault.Undecidedf("pkcs11_device", "open the key again", "the key is closed")
 
 // newPool returns a pool of size places, the first of which is taken by s.
-func newPool(api cryptoki, s session, size int) *pool {
+func newPool(api *pkcs11.Ctx, s session, size int) *pool {
 	p := &pool{api: api, origin: s.origin, open: 1, idle: make(chan session, size), spare: make(chan struct{}, size)}
 	p.idle <- s
 	for range size - 1 {

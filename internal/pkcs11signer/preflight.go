@@ -4,6 +4,8 @@ package pkcs11signer
 
 import (
 	"debug/elf"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,9 @@ const self = "/proc/self/exe"
 // running any of it.
 func inspect(path string) error {
 	f, err := elf.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return unreadable(path, err)
+	}
 	if err != nil {
 		return unusable(path, "give the path of the vendor's shared library", "it is not an ELF shared library: %v", cause(err))
 	}

@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 
@@ -28,10 +29,15 @@ func (v view) publicKey(key object, s slot, given []crypto.PublicKey) (half, err
 	if err != nil {
 		return half{}, err
 	}
+	var unreadable error
 	for _, source := range append(v.sources(key, kind), supplied(kind, given)) {
 		found, err := source.find()
-		if err != nil {
+		if gone(err) {
 			return half{}, err
+		}
+		if err != nil {
+			unreadable = cmp.Or(unreadable, err) // another place may have it whole
+			continue
 		}
 		found = distinct(found)
 		if len(found) > 1 {
@@ -41,6 +47,9 @@ func (v view) publicKey(key object, s slot, given []crypto.PublicKey) (half, err
 		if len(found) == 1 {
 			return half{found[0], source.name}, signer.CheckKey(found[0])
 		}
+	}
+	if unreadable != nil {
+		return half{}, unreadable
 	}
 	return half{}, fault.Configf("pkcs11_public_missing",
 		"give the public key in pkcs11-public-key, or import it or its certificate into the token with the same id as the private key",
@@ -52,6 +61,19 @@ type source struct {
 	name string
 	next string // what to do about several answers
 	find func() ([]crypto.PublicKey, error)
+}
+
+// The places that pair halves by what nobody keeps unique.
+const (
+	byLabel            = "the public key object with the same label"
+	certificateByLabel = "the certificate with the same label"
+	bySupply           = "pkcs11-public-key"
+)
+
+// proved reports whether the token itself ties the public half to the private
+// one. Otherwise only a signature does.
+func (h half) proved() bool {
+	return h.source != byLabel && h.source != certificateByLabel && h.source != bySupply
 }
 
 // sources are the places on the token; each returns what it finds.
@@ -68,7 +90,9 @@ func (v view) sources(key object, kind uint) []source {
 		source{"the private key object", next, func() ([]crypto.PublicKey, error) { return v.read(key.handle, kind) }},
 		source{"CKA_PUBLIC_KEY_INFO of the private key", next, func() ([]crypto.PublicKey, error) { return v.info(key.handle, kind) }})
 	if key.label != "" {
-		list = append(list, source{"the public key object with the same label", next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) }})
+		list = append(list,
+			source{byLabel, next, func() ([]crypto.PublicKey, error) { return v.publicObjects(kind, label) }},
+			source{certificateByLabel, next, func() ([]crypto.PublicKey, error) { return v.certificates(kind, label) }})
 	}
 	return list
 }
@@ -76,7 +100,7 @@ func (v view) sources(key object, kind uint) []source {
 // supplied is the place for the keys that the options gave: the one of the
 // private key's type.
 func supplied(kind uint, given []crypto.PublicKey) source {
-	return source{"pkcs11-public-key", "give the public key of this key alone", func() (found []crypto.PublicKey, err error) {
+	return source{bySupply, "give the public key of this key alone", func() (found []crypto.PublicKey, err error) {
 		for _, k := range given {
 			if keyType(k) == kind {
 				found = append(found, k)
@@ -143,15 +167,11 @@ func (v view) read(h pkcs11.ObjectHandle, kind uint) ([]crypto.PublicKey, error)
 		return nil, fault.Configf("key_type_unsupported", "use P-256, P-384, P-521, RSA 2048 to 4096 or Ed25519",
 			"the key on the token has the PKCS#11 key type 0x%X, which is not supported", kind)
 	}
-	a, err := v.attribute(h, first)
-	if err != nil {
+	values, err := v.attributes(h, first, second)
+	if err != nil || len(values[0]) == 0 || len(values[1]) == 0 {
 		return nil, err
 	}
-	b, err := v.attribute(h, second)
-	if err != nil || len(a) == 0 || len(b) == 0 {
-		return nil, err
-	}
-	pub, err := parse(a, b)
+	pub, err := parse(values[0], values[1])
 	return []crypto.PublicKey{pub}, err
 }
 

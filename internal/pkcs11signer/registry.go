@@ -40,13 +40,14 @@ type entry struct {
 // module is an initialised library.
 type module struct {
 	start
-	api  cryptoki
+	api  *pkcs11.Ctx
 	info pkcs11.Info
 
 	complete bool // it has the functions that are not for signing
 
 	mu       sync.Mutex        // held during each login, so that one PIN is never tried twice at a time
 	rejected map[attempt]error // the PINs that tokens rejected
+	accepted map[attempt]bool  // and those that they took
 }
 
 // load returns the module and starts it when it is the first to ask.
@@ -105,7 +106,7 @@ func startModule(s start) (*module, error) {
 	if err != nil {
 		return nil, explain(called("C_GetInfo", err), "the PKCS#11 module "+s.path+" does not start")
 	}
-	m := &module{start: s, api: lib, info: info, complete: complete, rejected: map[attempt]error{}}
+	m := &module{start: s, api: lib, info: info, complete: complete, rejected: map[attempt]error{}, accepted: map[attempt]bool{}}
 	if s.socket != "" && m.disconnected() {
 		return nil, m.noConnection()
 	}
@@ -123,17 +124,23 @@ func (s start) notStarted(err error) error {
 	next := "check the module's own configuration file, environment variables and connection"
 	switch {
 	case s.socket != "":
-		next = "see what the p11-kit server prints: it could not load its module, or it lets in another user or group alone (--user, --group)"
+		next = "see what the p11-kit server prints: it could not load its module, or lets in another user or group alone (--user, --group), or is no p11-kit server"
 	case is(err, pkcs11.CKR_ARGUMENTS_BAD):
-		next = "check pkcs11-init-args, which some modules need and others refuse"
+		return fault.Configf("pkcs11_module_invalid", "correct pkcs11-init-args, which some modules need and others refuse",
+			"the PKCS#11 module %s refuses its reserved argument: %w", s.path, called("C_Initialize", err))
 	}
 	return fault.Undecidedf("pkcs11_device", next, "the PKCS#11 module %s does not start: %w", s.path, called("C_Initialize", err))
 }
 
-// within runs f in a goroutine of its own and waits for it as long as ctx
-// lasts. A call into a module cannot be interrupted, so f may go on afterwards;
-// abandon is then called with its result.
+// within is inside with a goroutine for this one call.
 func within[T any](ctx context.Context, what string, f func() (T, error), abandon func(T)) (T, error) {
+	return inside(ctx, what, func(job func()) { go job() }, f, abandon)
+}
+
+// inside runs f in a goroutine of its own, which run starts, and waits for it as
+// long as ctx lasts. A call into a module cannot be interrupted, so f may go on
+// afterwards; abandon is then called with its result.
+func inside[T any](ctx context.Context, what string, run func(func()), f func() (T, error), abandon func(T)) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -143,7 +150,7 @@ func within[T any](ctx context.Context, what string, f func() (T, error), abando
 		return none, late(ctx, what)
 	}
 	done := make(chan result)
-	go func() {
+	run(func() {
 		value, err := f()
 		select {
 		case done <- result{value, err}:
@@ -152,7 +159,7 @@ func within[T any](ctx context.Context, what string, f func() (T, error), abando
 				abandon(value)
 			}
 		}
-	}()
+	})
 	select {
 	case r := <-done:
 		return r.value, r.err

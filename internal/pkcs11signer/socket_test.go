@@ -70,14 +70,18 @@ func TestSocketOfTheDead(t *testing.T) {
 	path, l := listen(t)
 	l.SetUnlinkOnClose(false)
 	l.Close()
-	f := &faulty{noSlots: true}
-	m := f.module(t)
+	empty := faultModule(t)
+	empty.Remove()
+	m, err := modules.load(t.Context(), start{path: empty.Path})
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.socket, m.info.LibraryDescription = path, "p11-kit (no connection)"
-	_, err := m.open(t.Context(), p256, labPIN, Options{})
+	_, err = m.open(t.Context(), URI{Token: "lab"}, labPIN, Options{})
 	check(t, err, fault.Undecided, "pkcs11_socket_unreachable", "nobody listens at "+path+" any more")
 	alive, _ := listen(t)
 	m.socket = alive
-	_, err = m.open(t.Context(), p256, labPIN, Options{})
+	_, err = m.open(t.Context(), URI{Token: "lab"}, labPIN, Options{})
 	check(t, err, fault.Config, "pkcs11_socket_unreachable", "p11-kit-client is not connected to "+alive+" (exists, mode 0755", "--user or --group")
 }
 

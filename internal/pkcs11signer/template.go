@@ -3,6 +3,7 @@
 package pkcs11signer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -17,6 +18,17 @@ type recipe struct {
 	keyType         string // as signer.KeyType spells it
 	mechanism       uint
 	public, private []*pkcs11.Attribute
+	wished          []*pkcs11.Attribute // of the private half, where the token takes them; tpm2-pkcs11 does not
+}
+
+// make makes the pair: with what is wished, or without.
+func (r recipe) make(api *pkcs11.Ctx, s pkcs11.SessionHandle) (public, private pkcs11.ObjectHandle, err error) {
+	mechanism := []*pkcs11.Mechanism{pkcs11.NewMechanism(r.mechanism, nil)}
+	public, private, err = api.GenerateKeyPair(s, mechanism, r.public, slices.Concat(r.private, r.wished))
+	if err != nil && len(r.wished) > 0 && !gone(err) {
+		public, private, err = api.GenerateKeyPair(s, mechanism, r.public, r.private)
+	}
+	return public, private, called("C_GenerateKeyPair", err)
 }
 
 // The parameters of the curves: object identifiers (RFC 5480), and the name of
@@ -31,8 +43,8 @@ var curveParams = map[KeySpec]string{
 var rsaBits = map[KeySpec]uint{"rsa2048": 2048, "rsa3072": 3072, "rsa4096": 4096}
 
 // newRecipe returns the recipe of a pair that can sign and nothing else, whose
-// private half never leaves the token. ok is false for an unknown type.
-func newRecipe(spec KeySpec, id, label string) (r recipe, ok bool) {
+// private half never leaves the token. The type is one of KeySpecs.
+func newRecipe(spec KeySpec, id, label string) (r recipe) {
 	both := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true),
 		pkcs11.NewAttribute(pkcs11.CKA_LABEL, label),
@@ -44,14 +56,13 @@ func newRecipe(spec KeySpec, id, label string) (r recipe, ok bool) {
 	if bits := rsaBits[spec]; bits != 0 {
 		r.keyType, r.mechanism = "RSA-"+strings.TrimPrefix(string(spec), "rsa"), pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN
 		r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, bits), pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}))
-		r.private = append(r.private, pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false))
-		return r, true
+		r.wished = append(r.wished, pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false))
+		return r
 	}
-	params, ok := curveParams[spec]
 	r.keyType, r.mechanism = strings.Replace(string(spec), "p", "P-", 1), pkcs11.CKM_EC_KEY_PAIR_GEN
 	if spec == "ed25519" {
 		r.keyType, r.mechanism = "Ed25519", mechanismEdwardsGen
 	}
-	r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, params))
-	return r, ok
+	r.public = append(r.public, pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, curveParams[spec]))
+	return r
 }

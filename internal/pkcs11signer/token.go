@@ -29,11 +29,6 @@ func trim(s string) string { return strings.TrimRight(s, " \x00") }
 
 // selectToken returns the one token that u names.
 func (m *module) selectToken(u URI) (slot, error) {
-	if !m.matchesLibrary(u) {
-		return slot{}, fault.Configf("pkcs11_token_not_found", "correct or leave out the library- attributes",
-			"the module %s is %q %s of %q, not the library that %s names", m.path, trim(m.info.LibraryDescription),
-			m.libraryVersion(), trim(m.info.ManufacturerID), u)
-	}
 	all, found, silent, err := m.matching(u)
 	if err != nil {
 		return slot{}, err
@@ -41,12 +36,24 @@ func (m *module) selectToken(u URI) (slot, error) {
 	if len(found) != 1 {
 		return slot{}, m.noToken(u, all, found, silent)
 	}
+	if silent != nil && !u.pinned() { // the silent one may match, too, and the PIN be for it
+		return slot{}, fault.Transientf("pkcs11_device", "check the connection of the device, or name the token by its serial",
+			"a token of %s matches %s, but a slot that did not answer may hold another: %w", m.path, u, silent)
+	}
 	return found[0], nil
 }
+
+// pinned reports whether the URI can name one token at most.
+func (u URI) pinned() bool { return strings.Trim(u.Serial, "0") != "" || u.SlotID != "" }
 
 // matching returns all tokens, those that u names, and the error of a slot that
 // did not answer.
 func (m *module) matching(u URI) (all, found []slot, silent, err error) {
+	if !m.matchesLibrary(u) {
+		return nil, nil, nil, fault.Configf("pkcs11_token_not_found", "correct or leave out the library- attributes",
+			"the module %s is %q %s of %q, not the library that %s names", m.path, trim(m.info.LibraryDescription),
+			m.libraryVersion(), trim(m.info.ManufacturerID), u)
+	}
 	if all, silent, err = m.tokens(); err != nil {
 		return nil, nil, nil, explain(err, "the tokens of "+m.path+" cannot be listed")
 	}
@@ -74,6 +81,9 @@ func (m *module) tokens() (all []slot, silent, err error) {
 	}
 	for _, id := range ids {
 		info, err := m.api.GetTokenInfo(id)
+		if is(err, pkcs11.CKR_TOKEN_NOT_PRESENT) {
+			continue // it was taken out a moment ago
+		}
 		if err != nil {
 			silent = called("C_GetTokenInfo", err)
 			continue

@@ -42,5 +42,5 @@ func Failed(name string, err error) Check {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return Check{Name: name, Status: Fail, Code: f.Code, Fact: f.What, Next: f.Next}
 	}
-	return Check{Name: name, Status: Fail, Fact: err.Error()}
+	return Check{Name: name, Status: Fail, Fact: err.Error(), Next: "run it again, and report it if it stays"}
 }

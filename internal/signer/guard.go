@@ -75,7 +75,7 @@ func (s *Signer) Sign(ctx context.Context, alg Algorithm, message []byte) (Signa
 }
 
 func (s *Signer) check(sig Signature, alg Algorithm, message []byte) error {
-	const next = "nothing was published; check that no proxy, alias change or endpoint override sits between signgate and the key"
+	const next = "nothing was published; check that the public key is that of the private one, and that no proxy, alias change or endpoint override sits between signgate and the key"
 	if sig.KeyID != s.ID() || sig.Algorithm != alg {
 		return fault.Refusedf("key_mismatch", next, "asked %s to sign with %s, but %.300q answered with %.60q",
 			s.ID(), alg, sig.KeyID, string(sig.Algorithm))

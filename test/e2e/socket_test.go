@@ -50,7 +50,7 @@ func TestSocketRefusals(t *testing.T) {
 	if err == nil {
 		t.Error("another user came in")
 	}
-	want(t, out, "fail socket: pkcs11_socket_unreachable", "lets nobody in but its owner (exists, mode 0711, owner 0; running as 65532)", "--user or --group")
+	want(t, out, "fail socket: pkcs11_socket_unreachable", "lets nobody in but its owner (exists, mode 0711, owner 0; running as 65532)", "chgrp and chmod g+w")
 
 	out, err = h.docker(t, append([]string{"--network", "none", "--volume", t.TempDir() + ":/hsm"}, doctor...)...)
 	if err == nil {

@@ -19,8 +19,7 @@ type module struct {
 
 	// How modules differ.
 	counts  bool           // the token's flags tell of a wrong PIN
-	shared  bool           // another token of the module has the same serial
-	tells   bool           // a private key tells its public half
+	tells   string         // where a private key tells its public half
 	guards  reach          // of a key that wants the PIN for each signature
 	custody signer.Custody // of keys that were made without a word about it
 	kept    signer.Custody // of keys that signgate made

@@ -15,7 +15,7 @@ import (
 // otherwise.
 var nss = &module{
 	name: "NSS", column: 1, library: "libsoftokn3.so", label: "nsslab", pin: "Nss-pin-4711", wrong: "Nss-wrong-0815",
-	beside: "p11-kit-proxy.so", shared: true, start: startNSS,
+	beside: "p11-kit-proxy.so", start: startNSS,
 	custody: signer.Custody{
 		Sensitive: signer.Yes, Extractable: signer.Yes, NeverExtractable: signer.No, Local: signer.No, AlwaysAuthenticate: signer.Unknown,
 	},

@@ -29,11 +29,12 @@ func TestTwins(t *testing.T) {
 // TestOtherTools opens keys that were made as users of the module make them.
 func TestOtherTools(t *testing.T) {
 	t.Run("tpm2_ptool", func(t *testing.T) { // writes --id=01 as text
-		open(t, tpm2, "pkcs11:token=lab;id=%30%31", tpm2.options())
-		text := refuse(t, tpm2, "pkcs11:token=lab;object=ptool;id=%01", tpm2.options(), fault.Config, "pkcs11_key_not_found")
-		if !strings.Contains(text, "id=%30%31;object=ptool") {
-			t.Errorf("%q does not offer the key by its id", text)
+		key := open(t, tpm2, "pkcs11:token=lab;object=ptool", tpm2.options())
+		if !strings.Contains(key.URI(), ";id=%30%31;") {
+			t.Errorf("the key is %s", key.URI())
 		}
+		open(t, tpm2, "pkcs11:token=lab;id=%30%31", tpm2.options())
+		refuse(t, tpm2, "pkcs11:token=lab;object=ptool;id=%01", tpm2.options(), fault.Config, "pkcs11_key_not_found")
 	})
 	t.Run("certutil", func(t *testing.T) { // gives no label
 		entries, err := pkcs11signer.List(t.Context(), "pkcs11:token="+nss.label, nss.options())

@@ -17,7 +17,7 @@ import (
 // unless they are made otherwise.
 var opencryptoki = &module{
 	name: "opencryptoki", column: 4, library: "pkcs11/libopencryptoki.so", label: "lab", pin: "pin-4711", wrong: "bad-0815",
-	counts: true, tells: true, guards: unsigned, start: startOpencryptoki, kept: keptInside,
+	counts: true, tells: "the private key object", start: startOpencryptoki, kept: keptInside,
 	custody: signer.Custody{
 		Sensitive: signer.Yes, Extractable: signer.Yes, NeverExtractable: signer.No, Local: signer.Yes, AlwaysAuthenticate: signer.No,
 	},
@@ -40,7 +40,7 @@ func startOpencryptoki(ctx context.Context, m *module) error {
 		return err
 	}
 	if !strings.Contains(info, "Library Version 3.8") {
-		m.column, m.guards = 5, unmade
+		m.column, m.guards, m.tells = 5, unmade, "CKA_PUBLIC_KEY_INFO of the private key"
 	}
 	return makeSoftToken(ctx, m)
 }

@@ -18,11 +18,8 @@ func selection(t *testing.T, m *module) {
 		token + ";" + byID + ";object=" + label + ";type=private",
 		token + "%20%20;object=" + label,
 		m.uri(label) + "?pin-value=" + m.pin, // the option wins; the URI shows in errors
-	}
-	if m.shared {
-		refuse(t, m, key.ID(), m.options(), fault.Config, "pkcs11_token_ambiguous")
-	} else {
-		uris = append(uris, key.ID(), regexp.MustCompile(`;id=.*`).ReplaceAllString(key.ID(), ";object="+label))
+		key.ID(),
+		regexp.MustCompile(`;id=.*`).ReplaceAllString(key.ID(), ";object="+label),
 	}
 	for _, uri := range uris {
 		if got := open(t, m, uri, m.options()).ID(); got != key.ID() {

@@ -13,7 +13,7 @@ import (
 // kernel's /dev/tpmrm0 is too, a TPM has room for three keys.
 var tpm2 = &module{
 	name: "tpm2", column: 2, library: "pkcs11/libtpm2_pkcs11.so", label: "lab", pin: "pin-4711-tpm", wrong: "wrong-0815-tpm",
-	tells: true, custody: keptInside, kept: keptInside, start: startTPM2,
+	tells: "the private key object", custody: keptInside, kept: keptInside, start: startTPM2,
 }
 
 // throughManager leads to the resource manager on the session's message bus.

@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), []string{"-n", "1", "-d", "20ms", "-write", page}, &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, &log)
 	}
-	figures := regexp.MustCompile(`[1-9][0-9.]*( [mµ]s)? +[1-9][0-9.]*( [mµ]s)? +[0-9]+\.[0-9]{2}  `)
+	figures := regexp.MustCompile(`[1-9][0-9.]*( [mµ]s)? +[1-9][0-9.]*( [mµ]s)? +[0-9]+\.[0-9]{2}(  |$)`)
 	printed := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for i, l := range lines {
 		got := printed[len(printed)-len(lines)+i]

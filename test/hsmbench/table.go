@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -80,14 +81,17 @@ var lines = []line{
 	{"one signature over a socket", "the same without it", partSocket, partLocal, p50, target{most: 2.5}},
 }
 
-const row = "%-30s %-25s %9s %9s %6s  %-7s%s\n"
+// row returns a line of the table.
+func row(cells ...any) string {
+	return strings.TrimRight(fmt.Sprintf("%-30s %-25s %9s %9s %6s  %-7s%s", cells...), " ") + "\n"
+}
 
 // table prints the lines: medians of all samples.
 func (r results) table() string {
-	text := fmt.Sprintf(row, "", "beside", "signgate", "other", "ratio", "target", "")
+	text := row("", "beside", "signgate", "other", "ratio", "target", "")
 	for _, l := range lines {
 		ours, theirs, ratio := r.compare(l)
-		text += fmt.Sprintf(row, l.what, l.other, l.by.text(ours), l.by.text(theirs), fmt.Sprintf("%.2f", ratio), l.target, l.target.judge(ratio))
+		text += row(l.what, l.other, l.by.text(ours), l.by.text(theirs), fmt.Sprintf("%.2f", ratio), l.target, l.target.judge(ratio))
 	}
 	return text
 }

@@ -60,6 +60,7 @@ func New(ctx context.Context, dir, real string) (*Module, error) {
 	if m.Script, err = share(filepath.Join(dir, "script")); err != nil {
 		return nil, err
 	}
+	m.store.Set(real + "\x00")
 	if err := os.WriteFile(filepath.Join(dir, "real.so"), library, 0o600); err != nil {
 		return nil, err
 	}

@@ -54,6 +54,8 @@ type Script struct {
 	Silent      Text // a token's label, see SilentRV
 	InitArgs    Text // what C_Initialize got as its reserved argument
 	Description Text // the library's description instead of its own
+
+	store Text // the file that shims lock while they use the real module's files
 }
 
 // Function is the place of a function in the function list.

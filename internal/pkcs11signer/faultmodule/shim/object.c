@@ -158,7 +158,7 @@ static CK_RV create_object(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *list, CK_ULON
 	CK_RV rv = begin(CreateObject, handle, &s);
 	if (rv != CKR_OK)
 		return rv;
-	rv = REAL(CreateObject)(s->real, list, count, object);
+	rv = ALONE(REAL(CreateObject)(s->real, list, count, object));
 	if (rv == CKR_OK)
 		*object = object_out(*object);
 	return end(s, rv);
@@ -167,13 +167,13 @@ static CK_RV create_object(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *list, CK_ULON
 static CK_RV destroy_object(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object) {
 	struct session *s;
 	CK_RV rv = begin(DestroyObject, handle, &s);
-	return rv != CKR_OK ? rv : end(s, REAL(DestroyObject)(s->real, object_in(object)));
+	return rv != CKR_OK ? rv : end(s, ALONE(REAL(DestroyObject)(s->real, object_in(object))));
 }
 
 static CK_RV set_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *list, CK_ULONG count) {
 	struct session *s;
 	CK_RV rv = begin(SetAttributeValue, handle, &s);
-	return rv != CKR_OK ? rv : end(s, REAL(SetAttributeValue)(s->real, object_in(object), list, count));
+	return rv != CKR_OK ? rv : end(s, ALONE(REAL(SetAttributeValue)(s->real, object_in(object), list, count)));
 }
 
 static CK_RV generate_key_pair(CK_SESSION_HANDLE handle, void *mechanism, CK_ATTRIBUTE *public, CK_ULONG publics,
@@ -182,7 +182,7 @@ static CK_RV generate_key_pair(CK_SESSION_HANDLE handle, void *mechanism, CK_ATT
 	CK_RV rv = begin(GenerateKeyPair, handle, &s);
 	if (rv != CKR_OK)
 		return rv;
-	rv = REAL(GenerateKeyPair)(s->real, mechanism, public, publics, private, privates, public_key, private_key);
+	rv = ALONE(REAL(GenerateKeyPair)(s->real, mechanism, public, publics, private, privates, public_key, private_key));
 	if (rv == CKR_OK) {
 		*public_key = object_out(*public_key);
 		*private_key = object_out(*private_key);

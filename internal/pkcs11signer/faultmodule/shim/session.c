@@ -65,7 +65,7 @@ void obey(void) {
 	if (logouts != script->logouts) {
 		logouts = script->logouts;
 		if (any() != NULL)
-			REAL(Logout)(any()->real);
+			ALONE(REAL(Logout)(any()->real));
 	}
 	pthread_rwlock_unlock(&alive);
 }
@@ -116,14 +116,14 @@ static CK_RV open_one(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *handle
 		i++;
 	if (i == MOST || (script->session_limit > 0 && script->open >= script->session_limit))
 		return CKR_SESSION_COUNT;
-	CK_RV rv = REAL(OpenSession)(slot_in(slot), flags, NULL, NULL, &table[i].real);
+	CK_RV rv = ALONE(REAL(OpenSession)(slot_in(slot), flags, NULL, NULL, &table[i].real));
 	if (rv != CKR_OK)
 		return rv;
 	*handle = table[i].handle = ++serial * MOST + i;
 	table[i].slot = slot_in(slot);
 	count_open();
 	if (script->login_free) // the real token wants a login, so the shim has it made
-		REAL(Login)(table[i].real, CKU_USER, script->pin.bytes, (CK_ULONG)script->pin.size);
+		ALONE(REAL(Login)(table[i].real, CKU_USER, script->pin.bytes, (CK_ULONG)script->pin.size));
 	return CKR_OK;
 }
 
@@ -216,13 +216,13 @@ static CK_RV login(CK_SESSION_HANDLE handle, CK_ULONG user, char *pin, CK_ULONG 
 	}
 	if (user == CKU_CONTEXT_SPECIFIC || !logged_in(s)) // else the real module answers, whatever the PIN is
 		rv = judge(pin, size);
-	return end(s, rv != CKR_OK ? rv : REAL(Login)(s->real, user, pin, size));
+	return end(s, rv != CKR_OK ? rv : ALONE(REAL(Login)(s->real, user, pin, size)));
 }
 
 static CK_RV logout(CK_SESSION_HANDLE handle) {
 	struct session *s;
 	CK_RV rv = begin(Logout, handle, &s);
-	return rv != CKR_OK ? rv : end(s, REAL(Logout)(s->real));
+	return rv != CKR_OK ? rv : end(s, ALONE(REAL(Logout)(s->real)));
 }
 
 static CK_RV finalize(void *reserved) {

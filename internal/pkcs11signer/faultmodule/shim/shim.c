@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,6 +47,14 @@ static CK_RV load_real(void) {
 		real = *functions;
 	return rv;
 }
+
+int lock_store(void) {
+	int lock = open(script->store.bytes, O_RDONLY | O_CLOEXEC);
+	flock(lock, LOCK_EX);
+	return lock;
+}
+
+void unlock_store(int lock) { close(lock); }
 
 int take(cell *times) {
 	uint64_t left = *times;
@@ -97,7 +106,7 @@ static CK_RV initialize(CK_C_INITIALIZE_ARGS *args) {
 		args->reserved = NULL; // the real module wants none
 	}
 	script->init_flags = args == NULL ? 0 : args->flags;
-	rv = REAL(Initialize)(args);
+	rv = ALONE(REAL(Initialize)(args));
 	if (reserved != NULL)
 		args->reserved = reserved;
 	return rv;

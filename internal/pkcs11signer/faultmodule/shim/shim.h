@@ -78,7 +78,7 @@ struct script {
 	cell set_flags, clear_flags, max_sessions, nul_padded, silent_rv;
 	cell tries, pin_pad, login_free;
 	cell hidden_classes, corrupt, shorten, no_list, holes;
-	struct text pin, silent, init_args, description;
+	struct text pin, silent, init_args, description, store;
 };
 
 _Static_assert(sizeof(struct script) == SCRIPT_SIZE, "shim.h and script.go differ");
@@ -91,6 +91,14 @@ extern CK_FUNCTION_LIST real;
 // REAL calls a function of the real module. Its arguments are unsigned long or
 // pointers, or CK_BBOOL, which C passes as it passes an int.
 #define REAL(name) ((CK_RV (*)())real.functions[name])
+
+// ALONE is such a call that reads or writes the state of a token. SoftHSM guards
+// its files with fcntl(2), which does not keep two copies of it in one process
+// apart, so no other shim makes one meanwhile.
+#define ALONE(call) ({ int lock = lock_store(); CK_RV result = (call); unlock_store(lock); result; })
+
+int lock_store(void);
+void unlock_store(int lock);
 
 CK_RV enter(int function);  // counts and delays the call, and returns its scripted fault
 int take(cell *times);      // counts down; false at zero

@@ -33,7 +33,7 @@ static CK_RV get_slot_list(CK_BYTE present, CK_SLOT_ID *slots, CK_ULONG *count) 
 		*count = 0;
 		return CKR_OK;
 	}
-	rv = REAL(GetSlotList)(present, slots, count);
+	rv = ALONE(REAL(GetSlotList)(present, slots, count));
 	for (CK_ULONG i = 0; rv == CKR_OK && slots != NULL && i < *count; i++)
 		slots[i] = slot_out(slots[i]);
 	return rv;
@@ -68,12 +68,12 @@ static void pad_with_nul(char *text, size_t size) {
 }
 
 static void distort(CK_TOKEN_INFO *info) {
-	info->flags |= script->set_flags | pin_flags();
+	info->flags |= pin_flags();
 	if (script->pin_pad)
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	if (script->login_free)
 		info->flags &= ~CKF_LOGIN_REQUIRED;
-	info->flags &= ~script->clear_flags;
+	info->flags = (info->flags & ~script->clear_flags) | script->set_flags;
 	if (script->max_sessions > 0)
 		info->max_sessions = info->max_rw_sessions = script->max_sessions;
 	if (script->nul_padded) {
@@ -95,7 +95,7 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
 		return rv;
 	if (script->removed)
 		return CKR_TOKEN_NOT_PRESENT;
-	rv = REAL(GetTokenInfo)(slot_in(slot), info);
+	rv = ALONE(REAL(GetTokenInfo)(slot_in(slot), info));
 	if (rv != CKR_OK)
 		return rv;
 	if (silent(info->label))

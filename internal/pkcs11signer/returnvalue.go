@@ -13,27 +13,6 @@ import (
 	"github.com/signgate/signgate/internal/fault"
 )
 
-// cryptoki is what signgate uses of *pkcs11.Ctx; tests put faults in between.
-type cryptoki interface {
-	GetInfo() (pkcs11.Info, error)
-	GetSlotList(tokenPresent bool) ([]uint, error)
-	GetSlotInfo(slot uint) (pkcs11.SlotInfo, error)
-	GetTokenInfo(slot uint) (pkcs11.TokenInfo, error)
-	GetMechanismInfo(slot uint, m []*pkcs11.Mechanism) (pkcs11.MechanismInfo, error)
-	OpenSession(slot uint, flags uint) (pkcs11.SessionHandle, error)
-	CloseSession(pkcs11.SessionHandle) error
-	GetSessionInfo(pkcs11.SessionHandle) (pkcs11.SessionInfo, error)
-	Login(s pkcs11.SessionHandle, user uint, pin string) error
-	FindObjectsInit(pkcs11.SessionHandle, []*pkcs11.Attribute) error
-	FindObjects(s pkcs11.SessionHandle, limit int) ([]pkcs11.ObjectHandle, bool, error)
-	FindObjectsFinal(pkcs11.SessionHandle) error
-	GetAttributeValue(pkcs11.SessionHandle, pkcs11.ObjectHandle, []*pkcs11.Attribute) ([]*pkcs11.Attribute, error)
-	GenerateKeyPair(s pkcs11.SessionHandle, m []*pkcs11.Mechanism, public, private []*pkcs11.Attribute) (pkcs11.ObjectHandle, pkcs11.ObjectHandle, error)
-	DestroyObject(pkcs11.SessionHandle, pkcs11.ObjectHandle) error
-	SignInit(pkcs11.SessionHandle, []*pkcs11.Mechanism, pkcs11.ObjectHandle) error
-	Sign(s pkcs11.SessionHandle, data []byte) ([]byte, error)
-}
-
 // callError is a call into a module that failed.
 type callError struct {
 	call string
@@ -62,7 +41,10 @@ func rvName(err error) string {
 	if name := text[strings.LastIndex(text, " ")+1:]; name != "" {
 		return name
 	}
-	return fmt.Sprintf("the vendor's code 0x%X", uint(rv))
+	if rv >= pkcs11.CKR_VENDOR_DEFINED {
+		return fmt.Sprintf("the vendor's code 0x%X", uint(rv))
+	}
+	return fmt.Sprintf("the code 0x%X", uint(rv))
 }
 
 // is reports whether err carries one of the return values.
