@@ -21,7 +21,7 @@ var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) // OCI d
 func (r *run) checkPromotion(images []image.Image, tags []string) error {
 	seen := map[string]bool{}
 	for _, tag := range tags {
-		if !tagForm.MatchString(tag) {
+		if !tagForm.MatchString(tag) || strings.HasPrefix(tag, "sha256-") { // where signatures are
 			return badInput("promote-tags", tag, "a tag")
 		}
 	}
@@ -81,6 +81,10 @@ func (r *run) promote(ctx context.Context, tags []string) {
 		s := &r.report.Subjects[i]
 		if s.Decided() != fault.Passed || s.Spared {
 			r.say("no tag was moved, because not every image has passed")
+			return
+		}
+		if rule, err := r.rules(s.Repository); err != nil || rule.Mode == policy.Warn {
+			r.say("no tag was moved, because the rule for %s only warns", s.Repository)
 			return
 		}
 		for _, tag := range tags {

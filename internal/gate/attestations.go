@@ -119,13 +119,14 @@ func (c *check) lapse(s *statement) reason {
 }
 
 // candidates returns the statements that have to meet a condition: all, or the
-// newest. Statements of one time are equally new.
+// newest. Statements of one time are equally new, and one that does not say its
+// time may be newer than any.
 func candidates(all []*statement, which policy.Which) []*statement {
 	if which != policy.Newest || len(all) == 0 {
 		return all
 	}
 	newest := slices.MaxFunc(all, func(a, b *statement) int { return a.at.Compare(b.at) }).at
-	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return !s.at.Equal(newest) })
+	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return !s.at.Equal(newest) && !s.at.IsZero() })
 }
 
 // unmet says why a statement does not meet requirement i for tag t. A condition

@@ -58,7 +58,7 @@ func TestNewestOfAllTimes(t *testing.T) {
 		return k.attest(t, s, vulns, fmt.Sprintf(`{"ok":%v,"metadata":{"scanFinishedOn":%q}}`, ok, at))
 	}
 	today := now.Format("2006-01-02T15:04:05Z")
-	for _, ancient := range []string{"0001-01-01T00:00:00Z", "1400-01-01T00:00:00Z", "1600-01-01T00:00:00Z"} {
+	for _, ancient := range []string{"0002-01-01T00:00:00Z", "1400-01-01T00:00:00Z", "1600-01-01T00:00:00Z"} {
 		from := []envelope.Candidate{k.bundle(t, s, k.claims(s), nil), scan(false, today), scan(true, ancient)}
 		if v := check(t, s, rule, of(from...)); v.Findings[1].Code != "condition" {
 			t.Errorf("%s beside today: %+v", ancient, v.Findings[1])
@@ -68,6 +68,19 @@ func TestNewestOfAllTimes(t *testing.T) {
 		from := []envelope.Candidate{k.bundle(t, s, k.claims(s), nil), scan(true, today), scan(true, late)}
 		if v := check(t, s, rule, of(from...)); v.Findings[1].Code != "claims_contradict" {
 			t.Errorf("%s beside today: %+v", late, v.Findings[1])
+		}
+	}
+}
+
+// TestNewestWithoutTime: a statement that does not say its time may be the newest.
+func TestNewestWithoutTime(t *testing.T) {
+	k, s := newKey(t, "a"), subject("1.4")
+	rule := attesting(t, k, s, `{type: "`+vulns+`", by: {keys: [k]}, which: newest, maxAge: 7d, where: predicate.ok}`)
+	good := k.attest(t, s, vulns, fmt.Sprintf(`{"ok":true,"metadata":{"scanFinishedOn":%q}}`, now.Format("2006-01-02T15:04:05Z")))
+	undated := k.attest(t, s, vulns, `{"ok":false}`)
+	for _, from := range [][]envelope.Candidate{{good, undated}, {undated, good}} {
+		if v := check(t, s, rule, of(append(from, k.bundle(t, s, k.claims(s), nil))...)); v.Findings[1].Code != "claim_missing" {
+			t.Errorf("%+v", v.Findings[1])
 		}
 	}
 }

@@ -43,12 +43,17 @@ func baseOf(name, digest string) Base {
 	return b
 }
 
+const provenanceType = "https://slsa.dev/provenance/"
+
 // ProvenBases returns the images among the resolved dependencies of SLSA
 // provenance v1 (https://slsa.dev/spec/v1.0/provenance, resolvedDependencies),
 // and the materials of v0.2.
 func ProvenBases(attested []envelope.Verified) []Base {
 	var out []Base
 	for _, v := range attested {
+		if !strings.HasPrefix(v.PredicateType, provenanceType) {
+			continue
+		}
 		for _, d := range dependencies(v.Predicate) {
 			var digest string
 			if set, ok := d["digest"].(map[string]any); ok {

@@ -93,7 +93,10 @@ func (c *check) absent(f *Finding) {
 	case worst != nil:
 		f.Code, f.Fact = worst.Code, worst.Why
 		f.Next = "sign the image again, and find out who wrote that entry"
-	case other || c.signatures > 0:
+	case c.signatures > 0:
+		f.Code, f.Fact = "key_other", "it has signatures by other keys that are trusted, and none by a key of this requirement"
+		f.Next = "sign with a key of this requirement; signgate policy explain shows them"
+	case other:
 		f.Code, f.Fact = "key_other", "it has signatures, and none of them verifies with a trusted key"
 		f.Next = "sign with a trusted key, or correct trusted-keys; signgate inspect shows what is attached"
 	default:

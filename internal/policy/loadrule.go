@@ -34,7 +34,10 @@ func (l *loader) rule(n *yaml.Node, i int) Rule {
 		r.Attestations = append(r.Attestations, l.attestation(c))
 	}
 	if m["base"] != nil {
-		r.Base = l.base(m["base"])
+		before := len(l.problems)
+		if r.Base = l.base(m["base"]); len(l.problems) == before {
+			l.proven(m["base"], r)
+		}
 	}
 	for _, k := range r.Keys() {
 		l.validity(&r, k)
@@ -121,6 +124,14 @@ func (l *loader) remap(n *yaml.Node, patterns []Pattern) map[string]string {
 		l.fail(n, "write remap: {MIRROR: ORIGINAL}, or repository: signed", "nothing is remapped")
 	}
 	return out
+}
+
+// proven refuses a base image from provenance that nobody has to have signed.
+func (l *loader) proven(n *yaml.Node, r Rule) {
+	provenance := func(a Attestation) bool { return strings.HasPrefix(a.Type, "https://slsa.dev/provenance/") }
+	if r.Base.DigestFrom == "provenance" && !slices.ContainsFunc(r.Attestations, provenance) {
+		l.fail(n, "require the attestation https://slsa.dev/provenance/v1, or write digestFrom: annotations", "the base image is looked for in provenance, and the rule requires none")
+	}
 }
 
 func (l *loader) base(n *yaml.Node) *Base {

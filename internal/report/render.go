@@ -64,6 +64,9 @@ func (s Subject) text(b *strings.Builder) {
 	if s.Signed+s.Existing > 0 {
 		Line(b, "    signatures: %d new, %d already there", s.Signed, s.Existing)
 	}
+	if len(s.Promoted) > 0 {
+		Line(b, "    promoted: %s", strings.Join(s.Promoted, ", "))
+	}
 	for _, sig := range s.Signatures {
 		Line(b, "    %s by %s (%s)", sig.Format, sig.signer(), sig.Store)
 	}
