@@ -3,14 +3,16 @@
 #             containers/image, PKCS#11 modules, the container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
+# make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
 # make bench  signgate beside cosign on the same work, and beside other ways to
 #             sign with an HSM; docs/benchmarks.md explains both
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit storm soak interop hsm e2e docs build lint bench clean
+.PHONY: demo test unit storm soak fuzz interop hsm e2e docs build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
@@ -20,7 +22,7 @@ test: lint unit docs storm interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
-	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/bench ./test/keys
+	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/attacks ./test/bench ./test/keys ./test/recipes
 	cd test/hsmbench && go test -count=1 ./...
 
 storm:
@@ -28,6 +30,9 @@ storm:
 
 soak:
 	SIGNGATE_SOAK=20 go test -count=1 -timeout 2h -v -run 'Lost' ./test/storm
+
+fuzz:
+	test/setup/fuzz.sh $(FUZZTIME)
 
 docs:
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...

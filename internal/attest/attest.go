@@ -10,7 +10,9 @@ package attest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	in_toto "github.com/in-toto/attestation/go/v1"
@@ -73,10 +75,12 @@ func marshal(s *in_toto.Statement) ([]byte, error) {
 // Read parses a statement that has verified and adds what it says to v. It
 // refuses ("signature_malformed") what is no statement, one without exactly
 // one subject with a SHA-256 digest, and claims that cannot be read. A
-// statement with another predicate type is returned as such, without claims.
+// statement with another predicate type is returned as such, without claims and
+// with its predicate.
 func Read(v *envelope.Verified, statement []byte) error {
 	var s in_toto.Statement
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(statement, &s); err != nil {
+	var err error
+	if err = (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(statement, &s); err != nil {
 		return envelope.Malformed(v.Candidate, "its statement: %w", err)
 	}
 	if s.Type != in_toto.StatementTypeUri && s.Type != statementV01 {
@@ -92,9 +96,26 @@ func Read(v *envelope.Verified, statement []byte) error {
 	}
 	v.Annotations = flatten(s.Subject[0].Annotations)
 	if s.PredicateType != envelope.SignaturePredicate {
-		return nil
+		v.Predicate, err = predicate(statement)
+		return err
 	}
 	return readClaims(v, s.Predicate)
+}
+
+// predicate returns the predicate of a statement that has been parsed, with its
+// numbers as they stand there: a float64 would round the large ones.
+func predicate(statement []byte) (map[string]any, error) {
+	var members map[string]json.RawMessage // its names are not folded, as those of a struct would be
+	if err := json.Unmarshal(statement, &members); err != nil {
+		return nil, err
+	}
+	var out map[string]any
+	dec := json.NewDecoder(bytes.NewReader(members["predicate"]))
+	dec.UseNumber()
+	if err := dec.Decode(&out); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return out, nil
 }
 
 func readClaims(v *envelope.Verified, predicate *structpb.Struct) error {

@@ -33,7 +33,7 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 	}
 	views := r.attachAll(ctx, plans)
 	own := publicKeys(keys)
-	r.gateAll(ctx, views, func(i int) policy.Policy { return r.signPolicy(own, trusted, plans[i]) })
+	r.gateAll(ctx, views, func(i int) policy.Rule { return r.signPolicy(own, trusted, plans[i]) })
 }
 
 // attachAll writes what was planned, waits once for other writers where that

@@ -49,7 +49,7 @@ func (r *run) connect(images []image.Image) error {
 	policy := r.retry()
 	policy.Budget = retry.NewBudget(20 * r.Retries)
 	r.registry = registry.New(registry.Options{
-		Keychain: k, Source: source, Push: r.report.Command == "sign" && !r.DryRun, Insecure: r.list("insecure-registries"),
+		Keychain: k, Source: source, Push: r.report.Command == "sign" && !r.DryRun || r.report.Command == "verify" && r.get("promote-tags") != "", Insecure: r.list("insecure-registries"),
 		RootCAs: roots, Retry: policy, Store: r.StoreIn, Settle: r.Settle, UserAgent: "signgate/" + r.process.version(),
 	})
 	return nil

@@ -137,7 +137,7 @@ func (r *run) writeReport(dir string) error {
 func (r *run) setOutputs(set func(name, value string), report string) {
 	r.commonOutputs(set)
 	set("report-path", report)
-	done := trueFalse(r.report.Passed() && !r.DryRun)
+	done := trueFalse(r.report.Verified())
 	if r.report.Command == "sign" {
 		r.signOutputs(set)
 		set("signed", done)

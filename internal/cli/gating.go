@@ -45,14 +45,6 @@ func (r *run) all(ctx context.Context, check string, f func(ctx context.Context,
 	_ = g.Wait() // each failure is in its subject
 }
 
-// verifyAll decides every subject from what the registry holds.
-func (r *run) verifyAll(ctx context.Context, required policy.Policy) {
-	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, _ int) error {
-		defer r.forget(s.Subject)
-		return r.gate(ctx, s, required, r.view(s.Subject), 0)
-	})
-}
-
 // fresh is how old a reading may be that sign decides by when it has written
 // nothing.
 const fresh = time.Second
@@ -60,7 +52,7 @@ const fresh = time.Second
 // gateAll decides every subject after sign. views has what the registry listed
 // after it was written to; for others it is read again, unless nothing was
 // written and it was read a moment ago. Then the tags are looked at once more.
-func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Policy) {
+func (r *run) gateAll(ctx context.Context, views []*registry.View, required func(i int) policy.Rule) {
 	wrote := slices.ContainsFunc(views, func(v *registry.View) bool { return v != nil }) || time.Since(r.now) > fresh
 	r.each(ctx, "gate", func(ctx context.Context, s *report.Subject, i int) error {
 		v := views[i]
@@ -71,7 +63,7 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 		default:
 			v = r.view(s.Subject)
 		}
-		if err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
+		if _, err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
 			return err
 		}
 		return r.checkTags(ctx, s.Subject)
@@ -80,18 +72,19 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 
 // gate decides a subject. It reads again, up to retries times, what a registry
 // may not yet show of what this run wrote.
-func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Policy, v *registry.View, retries int) error {
+func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule, v *registry.View, retries int) (gate.Verdict, error) {
 	for attempt := 0; ; attempt++ {
-		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Policy: required, Now: r.now}, v)
+		verdict, err := gate.Check(ctx, gate.Request{Subject: s.Subject, Rule: required, Now: r.now, Floor: r.floors.of(s.Subject)}, v)
 		if err != nil {
-			return err
+			return verdict, err
 		}
 		s.Decide(verdict)
+		r.accept(s.Subject, verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
-			return ctx.Err()
+			return verdict, ctx.Err()
 		}
 		if attempt >= retries || !lagging(verdict) || retry.Wait(ctx, 500*time.Millisecond<<attempt) != nil {
-			return nil
+			return verdict, nil
 		}
 		v = r.registry.View(s.Subject)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/retry"
@@ -125,9 +126,19 @@ const (
 )
 
 func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, error) {
+	if r.rules != nil { // an image without a rule is refused before anything is asked
+		if _, err := r.rules(img.Repository); err != nil {
+			return nil, err
+		}
+	}
 	s, body, err := r.resolve(ctx, img)
 	if err != nil {
 		return nil, err
+	}
+	for _, tag := range r.list("promote-tags") {
+		if r.promised(tag) && !slices.Contains(s.Tags, tag) {
+			s.Tags = append(slices.Clone(s.Tags), tag)
+		}
 	}
 	return r.withChildren(ctx, s, body, maxDepth, map[string]bool{s.Digest: true})
 }
@@ -135,7 +146,7 @@ func (r *run) expand(ctx context.Context, img image.Image) ([]report.Subject, er
 // withChildren returns s, and with recursive what is below it and not yet seen.
 func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, depth int, seen map[string]bool) ([]report.Subject, error) {
 	out := []report.Subject{report.NewSubject(s)}
-	if !r.Recursive || !image.IsIndex(s.MediaType) {
+	if !image.IsIndex(s.MediaType) || !r.recursive(s) {
 		return out, nil
 	}
 	children, skipped, err := image.Children(s, body)
@@ -161,6 +172,16 @@ func (r *run) withChildren(ctx context.Context, s image.Subject, body []byte, de
 		out = append(out, below...)
 	}
 	return out, nil
+}
+
+// recursive reports whether what is below an index is worked on, too.
+func (r *run) recursive(s image.Subject) bool {
+	if r.rules == nil {
+		return r.Recursive
+	}
+	rule, err := r.ruleOf(s)
+	_, skipped := rule.Skips("index")
+	return err == nil && rule.Index != policy.Self && !skipped
 }
 
 // nested is withChildren for an index that an index lists.
@@ -236,10 +257,19 @@ func missingImage(img image.Image) error {
 		"the registry has no %s", img)
 }
 
+// promised reports whether sign claims a tag that verify will move to the image
+// later. Today it points to the release before.
+func (r *run) promised(tag string) bool {
+	return r.report.Command == "sign" && slices.Contains(r.list("promote-tags"), tag)
+}
+
 // checkTags refuses when a tag points somewhere else: then what was built is
 // not what the tag delivers.
 func (r *run) checkTags(ctx context.Context, s image.Subject) error {
 	for _, tag := range s.Tags {
+		if r.promised(tag) {
+			continue
+		}
 		digest, found, err := r.registry.Resolve(ctx, s.Repository, tag)
 		switch {
 		case err != nil:

@@ -30,8 +30,8 @@ func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+"
 
 const (
 	both    = "sign verify"
-	keyed   = "sign key doctor"
-	network = "sign verify inspect"
+	keyed   = "sign key doctor policy-init"
+	network = "sign verify inspect policy-explain policy-test policy-init"
 )
 
 // inputs returns all inputs. It is the only place where one is made: the flags,
@@ -57,8 +57,13 @@ func inputs() []input {
 		{"pkcs11-pin-file", text, "", keyed, "a file that holds the PIN"},
 		{"pkcs11-allow-workspace-module", boolean, "false", keyed, "load a PKCS#11 library from inside the workspace"},
 
-		{"trusted-keys", lines, "", "sign verify inspect", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
-		{"trusted-keys-sha256", list, "", "sign verify inspect", "the SHA-256 that each trusted key file must have"},
+		{"trusted-keys", lines, "", "sign verify inspect policy-init", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
+		{"trusted-keys-sha256", list, "", "sign verify inspect policy-init", "the SHA-256 that each trusted key file must have"},
+		{"policy", text, "", "verify policy-explain", "a policy file, in place of trusted-keys"},
+		{"policy-sha256", text, "", "verify", "the hash that the policy must have, as signgate policy check prints it"},
+		{"rollback-state", text, "", "verify policy-explain", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
+		{"minimum-sequence", number, "", "verify policy-explain", "the least sequence number that counts, in place of rollback-state"},
+		{"promote-tags", list, "", both, "tags that verify moves to the image once it has passed; sign puts them into the claims, wherever they point today"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
 		{"formats", list, "", both, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},
@@ -79,8 +84,8 @@ func inputs() []input {
 		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
 		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
 		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
-		{"timeout", duration, "5m", "sign verify inspect key doctor", "the time limit of the whole run"},
-		{"retries", number, "5", "sign verify inspect key doctor", "how often a transient failure is tried again"},
+		{"timeout", duration, "5m", "sign verify inspect key doctor policy-explain policy-test policy-init", "the time limit of the whole run"},
+		{"retries", number, "5", "sign verify inspect key doctor policy-explain policy-test policy-init", "how often a transient failure is tried again"},
 
 		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
 		{"show-summary", boolean, "true", both, "write the job summary"},

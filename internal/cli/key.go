@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/signgate/signgate/internal/signer"
 )
 
 func newKey(p Process) *cobra.Command {
@@ -37,9 +39,7 @@ func (r *run) printPublic(ctx context.Context, fingerprint bool) error {
 		return err
 	}
 	for _, k := range keys {
-		if to := k.RedirectedTo(); to != "" && len(r.list("expected-key")) == 0 {
-			r.warn("an endpoint override sends the calls for this key to " + to + "; make sure that it is the key you mean, or set expected-key")
-		}
+		r.warnRedirected(k)
 		text := k.Fingerprint() + "\n"
 		if !fingerprint {
 			if text, err = publicPEM(k); err != nil {
@@ -51,4 +51,11 @@ func (r *run) printPublic(ctx context.Context, fingerprint bool) error {
 		}
 	}
 	return nil
+}
+
+// warnRedirected warns of a key whose public half comes from an endpoint override.
+func (r *run) warnRedirected(k *signer.Signer) {
+	if to := k.RedirectedTo(); to != "" && len(r.list("expected-key")) == 0 {
+		r.warn("an endpoint override sends the calls for this key to " + to + "; make sure that it is the key you mean, or set expected-key")
+	}
 }

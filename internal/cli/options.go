@@ -18,6 +18,7 @@ type options struct {
 	Annotations           map[string]string
 	Expires               time.Duration // 0 for never
 	Sequence              int64         // 0 for the time of the run
+	MinimumSequence       int64         // 0 when it was not given
 	Resign                bool
 	DryRun                bool
 	AllowUntrustedTrigger bool
@@ -92,11 +93,15 @@ func (o *options) numbers() error {
 		return err
 	}
 	o.Threshold, o.Retries, o.Concurrency = int(threshold), int(retries), int(concurrency)
-	if o.get("sequence") == "" {
-		return nil
+	for name, to := range map[string]*int64{"sequence": &o.Sequence, "minimum-sequence": &o.MinimumSequence} {
+		if o.get(name) == "" {
+			continue
+		}
+		if *to, err = o.number(name, 1, envelope.MaxSequence); err != nil {
+			return err
+		}
 	}
-	o.Sequence, err = o.number("sequence", 1, envelope.MaxSequence)
-	return err
+	return nil
 }
 
 func (v values) keyPolicy() (pkcs11signer.KeyPolicy, error) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/signgate/signgate/internal/actions"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/retry"
@@ -65,6 +66,10 @@ type run struct {
 	now      time.Time
 
 	progress *progress
+	rules    rules          // of verify; nil for sign
+	policy   *policy.Policy // nil without one
+	floors   floors
+	accepted map[string]int64 // the sequence numbers of what has passed, by "repository:tag"; guarded by mu
 
 	mu    sync.Mutex                // guards report.Warnings and the rest
 	views map[string]*registry.View // by manifest
@@ -74,7 +79,7 @@ func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
 	return &run{
 		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
 		report:   newReport(verb, p.version(), o.DryRun),
-		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{},
+		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{}, accepted: map[string]int64{},
 	}
 }
 

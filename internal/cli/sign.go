@@ -27,6 +27,9 @@ func (r *run) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.checkPromotion(images, r.list("promote-tags")); err != nil {
+		return err
+	}
 	trusted, err := r.signTrust()
 	if err != nil {
 		return err
@@ -104,8 +107,8 @@ const storedCheck = "stored "
 // signPolicy is what the end of sign requires of a subject: in each format,
 // each key's signature as this run made or found it; and what the trusted keys
 // ask for.
-func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Policy {
-	var out policy.Policy
+func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Rule {
+	var out policy.Rule
 	for _, f := range r.Formats {
 		if p.refused != nil && f == envelope.SimpleSigning {
 			continue // the bundle is there, and the user was told

@@ -34,7 +34,8 @@ const SignaturePredicate = "https://sigstore.dev/cosign/sign/v1"
 
 // KeyHint is the annotation, on the manifest of a bundle and on the layer of a
 // simple signing payload, that names the fingerprint of the signing key. Nobody
-// signs it: it decides what is fetched first and nothing else.
+// signs it: it decides what is fetched and which key is tried first, and nothing
+// else.
 const KeyHint = "dev.signgate.key"
 
 // Want says what a reader looks for, so that a source can fetch that first. It
@@ -43,6 +44,10 @@ type Want struct {
 	Keys    []string // fingerprints; entries that hint at one of them come first
 	Formats []Format // stores of these come first; nil means all
 	Each    int      // how many signatures of one key may be needed, 0 means 1
+
+	// Predicates are the predicate types of the attestations that are wanted
+	// beside signatures; nil for none.
+	Predicates []string
 
 	// Quick leaves out what matters only to a reader who is about to refuse:
 	// entries that hint at another key, and the fallback tag where the registry
@@ -67,6 +72,7 @@ type Candidate struct {
 	MediaType string // of the blob
 	Blob      []byte
 	Signature string // the signature annotation, base64 (simplesigning only)
+	Hint      string // the fingerprint that KeyHint has, or ""; the key to try first
 }
 
 // Key is a public key that evidence is checked against.
@@ -85,6 +91,7 @@ type Verified struct {
 	SubjectDigest string            // the digest that was signed
 	Reference     string            // simplesigning's docker-reference; "" in a bundle
 	PredicateType string            // the bundle's predicate type; "" in simplesigning
+	Predicate     map[string]any    // of an attestation; nil in a signature
 	Annotations   map[string]string // the signed annotations
 	Claims        *Claims           // nil when the signer made none
 }
@@ -99,6 +106,17 @@ func ReaderWarning(pub crypto.PublicKey) string {
 		return fmt.Sprintf("no stock reader verifies %s signatures, neither cosign nor containers/image (podman, CRI-O); give a P-256 key beside it, which all of them verify", t)
 	}
 	return ""
+}
+
+// HintFirst returns the keys, beginning with the one that the fingerprint is of.
+// A signature verifies with one key in whatever order they are tried; with the
+// right one first it takes one check.
+func HintFirst(keys []Key, fingerprint string) []Key {
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Fingerprint == fingerprint })
+	if i <= 0 {
+		return keys
+	}
+	return slices.Concat(keys[i:i+1], keys[:i], keys[i+1:])
 }
 
 // VerifyBytes checks sig over message with each key: with the algorithm of the

@@ -31,15 +31,21 @@ type Source interface {
 // Request is one decision to be made.
 type Request struct {
 	Subject image.Subject // its tags are what was asked for; each needs its evidence
-	Policy  policy.Policy
+	Rule    policy.Rule
 	Now     time.Time
+
+	// Floor has the least sequence number that counts for a tag, where the
+	// rule refuses a rollback.
+	Floor map[string]int64
 }
 
 // Verdict is the decision on one subject.
 type Verdict struct {
 	Subject    image.Subject
+	Sequence   map[string]int64    // by tag, the sequence number that the accepted signatures agree on; see Request.Floor
 	Findings   []Finding           // one for each requirement and tag
 	Signatures []envelope.Verified // every signature that verified and counted
+	Attested   []envelope.Verified // every attestation that the rule asks for and that verified
 	Ignored    []Ignored           // what did not count, and why
 }
 
@@ -60,7 +66,8 @@ type Ignored struct {
 	Manifest string
 	Store    string
 	Why      string
-	unknown  bool
+	unknown  bool // it could not be read
+	broken   bool // it was read, and is no signature of this image
 }
 
 // Outcome returns the verdict's outcome. A verdict without findings passes
@@ -80,13 +87,13 @@ func (v Verdict) Outcome() fault.Outcome {
 // requirement is met, or to the end. It returns an error only for a policy
 // that cannot be used; trouble with the evidence is in the verdict.
 func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
-	if err := r.Policy.Check(); err != nil {
+	if err := r.Rule.Check(); err != nil {
 		return Verdict{}, err
 	}
 	c := newCheck(r)
 	for candidate, err := range source.Candidates(ctx, r.Subject, r.want()) {
 		if err != nil {
-			c.ignore(candidate, err)
+			c.reject(candidate, err)
 			continue
 		}
 		c.weigh(candidate)
@@ -100,11 +107,14 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 // want is what the source had best begin with.
 func (r Request) want() envelope.Want {
 	w := envelope.Want{Each: len(r.Subject.Tags)}
-	for _, k := range r.Policy.Keys() {
+	for _, k := range r.Rule.Keys() {
 		w.Keys = append(w.Keys, k.Fingerprint)
 	}
-	for _, g := range r.Policy.Require {
+	for _, g := range r.Rule.Require {
 		w.Formats = append(w.Formats, g.Formats...)
+	}
+	for _, a := range r.Rule.Attestations {
+		w.Predicates = append(w.Predicates, a.Type)
 	}
 	return w
 }

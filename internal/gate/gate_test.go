@@ -124,16 +124,16 @@ func (s source) Candidates(context.Context, image.Subject, envelope.Want) iter.S
 	}
 }
 
-func require(min int, keys ...signerKey) policy.Policy {
+func require(min int, keys ...signerKey) policy.Rule {
 	g := policy.Group{Name: "release", Min: min, Formats: envelope.Formats()}
 	for _, k := range keys {
 		g.Keys = append(g.Keys, k.Key)
 	}
-	return policy.Policy{Require: []policy.Group{g}}
+	return policy.Rule{Require: []policy.Group{g}}
 }
 
-func check(t testing.TB, s image.Subject, p policy.Policy, from source) gate.Verdict {
-	v, err := gate.Check(context.Background(), gate.Request{Subject: s, Policy: p, Now: now}, from)
+func check(t testing.TB, s image.Subject, p policy.Rule, from source) gate.Verdict {
+	v, err := gate.Check(context.Background(), gate.Request{Subject: s, Rule: p, Now: now}, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestAttacks(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		from    source
-		policy  policy.Policy
+		policy  policy.Rule
 		outcome fault.Outcome
 		code    string
 	}{
@@ -280,7 +280,7 @@ func TestFormatsAndAnnotations(t *testing.T) {
 // TestZeroAndBadPolicies: what could not refuse anything is an error.
 func TestZeroAndBadPolicies(t *testing.T) {
 	a := newKey(t, "a")
-	for name, p := range map[string]policy.Policy{
+	for name, p := range map[string]policy.Rule{
 		"empty":              {},
 		"no keys":            require(1),
 		"threshold zero":     require(0, a),
@@ -288,7 +288,7 @@ func TestZeroAndBadPolicies(t *testing.T) {
 		"threshold too high": require(2, a, a),
 		"no formats":         {Require: []policy.Group{{Name: "x", Keys: []envelope.Key{a.Key}, Min: 1}}},
 	} {
-		_, err := gate.Check(context.Background(), gate.Request{Subject: subject(), Policy: p, Now: now}, of())
+		_, err := gate.Check(context.Background(), gate.Request{Subject: subject(), Rule: p, Now: now}, of())
 		if fault.CodeOf(err) != "policy_invalid" {
 			t.Errorf("%s: %v, want policy_invalid", name, err)
 		}
@@ -303,7 +303,7 @@ func TestStopsEarly(t *testing.T) {
 	a, s := newKey(t, "a"), subject()
 	read := 0
 	from := counting{of(slices.Repeat([]envelope.Candidate{a.bundle(t, s, a.claims(s), nil)}, 5)...), &read}
-	if v, err := gate.Check(context.Background(), gate.Request{Subject: s, Policy: require(1, a), Now: now}, from); err != nil || v.Outcome() != fault.Passed || read != 1 {
+	if v, err := gate.Check(context.Background(), gate.Request{Subject: s, Rule: require(1, a), Now: now}, from); err != nil || v.Outcome() != fault.Passed || read != 1 {
 		t.Errorf("%v, %v after %d candidates, want one", v.Outcome(), err, read)
 	}
 }

@@ -36,7 +36,7 @@ func TestHybrid(t *testing.T) {
 		}
 		posing := q.claims(s)
 		posing.Key.Fingerprint = a.Fingerprint
-		for _, p := range []policy.Policy{
+		for _, p := range []policy.Rule{
 			{Require: []policy.Group{require(1, a).Require[0], require(1, q).Require[0]}},
 			require(2, a, q),
 		} {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signgate/signgate/internal/attest"
@@ -10,122 +11,147 @@ import (
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/policy"
 )
 
 // check is one decision in the making.
 type check struct {
 	Request
-	keys    []envelope.Key
-	tags    []string // never empty: "" stands for no tag
-	tallies []tally  // one for each group and tag
-	counted []envelope.Verified
-	ignored []Ignored
+	keys       []envelope.Key
+	tags       []string // never empty: "" stands for no tag
+	tallies    []tally  // one for each group and tag
+	statements []*statement
+	lapsed     []*statement // by keys that do not count now
+	signatures int          // how many verified with a key of the rule, whether they count or not
+	counted    []envelope.Verified
+	ignored    []Ignored
 }
 
 // tally counts the distinct keys that met one group for one tag.
 type tally struct {
 	group, tag int
-	keys       map[string]bool // by fingerprint
-	near       []string        // why signatures by the group's keys did not count
+	keys       map[string]int64 // by fingerprint, the highest sequence that it signed
+	near       []reason         // why signatures by the group's keys did not count
 }
 
+// reason is why something did not count.
+type reason struct{ code, why string }
+
 func newCheck(r Request) *check {
-	c := &check{Request: r, keys: r.Policy.Keys(), tags: r.Subject.Tags}
+	c := &check{Request: r, keys: r.Rule.Keys(), tags: r.Subject.Tags}
 	if len(c.tags) == 0 {
 		c.tags = []string{""}
 	}
-	for g := range r.Policy.Require {
+	for g := range r.Rule.Require {
 		for t := range c.tags {
-			c.tallies = append(c.tallies, tally{group: g, tag: t, keys: map[string]bool{}})
+			c.tallies = append(c.tallies, tally{group: g, tag: t, keys: map[string]int64{}})
 		}
 	}
 	return c
 }
 
 // Verify checks one candidate with keys and returns what it says. It is the
-// one way from a Candidate to a Verified, for all formats.
+// one way from a Candidate to a Verified signature, for all formats.
 func Verify(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified, error) {
+	v, err := open(candidate, keys)
+	if err == nil && v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate {
+		return envelope.Verified{}, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", candidate.Manifest, v.PredicateType)
+	}
+	return v, err
+}
+
+// open verifies a candidate, which may be an attestation.
+func open(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified, error) {
 	if candidate.Format == envelope.SimpleSigning {
 		return simplesigning.Verify(candidate, keys)
 	}
 	v, statement, err := bundle.Verify(candidate, keys)
+	if err == nil {
+		err = attest.Read(&v, statement)
+	}
 	if err != nil {
 		return envelope.Verified{}, err
-	}
-	if err := attest.Read(&v, statement); err != nil {
-		return envelope.Verified{}, err
-	}
-	if v.PredicateType != envelope.SignaturePredicate {
-		return envelope.Verified{}, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", candidate.Manifest, v.PredicateType)
 	}
 	return v, nil
 }
 
-// weigh adds one candidate to the tallies that it counts for.
+// weigh adds one candidate to what it counts for.
 func (c *check) weigh(candidate envelope.Candidate) {
-	v, err := Verify(candidate, c.keys)
+	v, err := open(candidate, c.keys)
 	if err == nil && v.SubjectDigest != c.Subject.Digest {
 		err = fault.Refusedf("digest_mismatch", "", "it signs %s", v.SubjectDigest)
 	}
-	if err != nil {
-		c.ignore(candidate, err)
-		return
+	switch {
+	case err != nil:
+		c.reject(candidate, err)
+	case v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate:
+		c.attested(v)
+	default:
+		c.signed(v)
 	}
-	used, why := false, ""
+}
+
+// signed adds a signature to the tallies that it counts for.
+func (c *check) signed(v envelope.Verified) {
+	c.signatures++
+	used, why, elsewhere := false, []reason(nil), []reason(nil)
 	for i := range c.tallies {
-		if w := c.count(&c.tallies[i], v); w == "" {
+		switch w := c.count(&c.tallies[i], v); w.code {
+		case "":
 			used = true
-		} else {
-			why = w
+		case "key_elsewhere":
+			elsewhere = append(elsewhere, w)
+		default:
+			why = append(why, w)
 		}
 	}
 	if used {
 		c.counted = append(c.counted, v)
-	} else {
-		c.ignore(candidate, fault.Refusedf("claims_contradict", "", "%s", why))
+		return
 	}
+	if len(why) == 0 {
+		why = elsewhere
+	}
+	worst, _ := heaviest(why)
+	c.ignore(v.Candidate, fault.Refusedf(worst.code, "", "%s", worst.why))
 }
 
 // count adds v to t, or returns why it does not count there.
-func (c *check) count(t *tally, v envelope.Verified) string {
-	group := c.Policy.Require[t.group]
-	mine := false
-	for _, k := range group.Keys {
-		mine = mine || k.Fingerprint == v.Key.Fingerprint
+func (c *check) count(t *tally, v envelope.Verified) reason {
+	group := c.Rule.Require[t.group]
+	if !has(group, v.Key) {
+		return reason{"key_elsewhere", "its key is not one of " + group.Name}
 	}
-	if !mine {
-		return "its key is not one of " + group.Name
+	if group.Only != nil && c.contradiction(v, c.tags[t.tag]) == "" && !group.Only[image.DigestOf(v.Blob)] {
+		return reason{"not_of_this_run", "it is not one of the signatures of this run"}
 	}
-	if why := c.contradiction(v, c.tags[t.tag]); why != "" {
-		t.near = append(t.near, why)
-		return why
+	if r := c.objection(v, group, c.tags[t.tag]); r.code != "" {
+		t.near = append(t.near, r)
+		return r
 	}
-	if group.Only != nil && !group.Only[image.DigestOf(v.Blob)] {
-		return "it is not one of the signatures of this run"
-	}
-	if why := missing(v, group.Formats, group.Annotations); why != "" {
-		t.near = append(t.near, why)
-		return why
-	}
-	t.keys[v.Key.Fingerprint] = true
-	return ""
+	t.keys[v.Key.Fingerprint] = max(t.keys[v.Key.Fingerprint], sequence(v))
+	return reason{}
 }
 
-// contradiction says how v contradicts the request for one tag, by its
-// docker-reference or by its claims.
-func (c *check) contradiction(v envelope.Verified, tag string) string {
-	if v.Format == envelope.SimpleSigning && v.Reference != "" {
-		repository, signedTag, ok := simplesigning.SplitReference(v.Reference)
-		switch {
-		case !ok:
-			return fmt.Sprintf("its docker-reference %q is no reference", v.Reference)
-		case repository != image.Canonical(c.Subject.Repository):
-			return "it was made for the repository " + repository
-		case tag != "" && signedTag != "" && signedTag != tag:
-			return "it was made for the tag " + signedTag
-		}
+func has(g policy.Group, k envelope.Key) bool {
+	return slices.ContainsFunc(g.Keys, func(o envelope.Key) bool { return o.Fingerprint == k.Fingerprint })
+}
+
+// objection says why a signature by a key of the group does not count for a tag.
+func (c *check) objection(v envelope.Verified, group policy.Group, tag string) reason {
+	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
+		return reason{fault.CodeOf(err), fmt.Sprintf("%s: %s", v.Key.Name, err)}
 	}
-	return v.Claims.Contradiction(c.Subject.Repository, tag, v.Key.Fingerprint, c.Now)
+	if why := c.contradiction(v, tag); why != "" {
+		return reason{"claims_contradict", why}
+	}
+	if why := missing(v, group.Formats, group.Annotations); why != "" {
+		return reason{"claims_contradict", why}
+	}
+	if r := c.unbound(v, tag); r.code != "" {
+		return r
+	}
+	return c.stale(v)
 }
 
 func missing(v envelope.Verified, formats []envelope.Format, annotations map[string]string) string {
@@ -146,6 +172,15 @@ func missing(v envelope.Verified, formats []envelope.Format, annotations map[str
 	return ""
 }
 
+// reject ignores an entry that could not be read, or is no signature of the
+// image.
+func (c *check) reject(candidate envelope.Candidate, err error) {
+	c.ignore(candidate, err)
+	last := &c.ignored[len(c.ignored)-1]
+	last.broken = !last.unknown && last.Code != "key_other"
+}
+
+// ignore notes an entry that does not count, and why.
 func (c *check) ignore(candidate envelope.Candidate, err error) {
 	code, why := fault.CodeOf(err), strings.TrimSpace(err.Error())
 	if code == "signature_invalid" {
@@ -180,12 +215,13 @@ func (c *check) names(candidate envelope.Candidate) string {
 	return ""
 }
 
-// done reports whether every requirement is met.
+// done reports whether every requirement is met, so that nothing that is still
+// unread could change that.
 func (c *check) done() bool {
 	for _, t := range c.tallies {
-		if len(t.keys) < c.Policy.Require[t.group].Min {
+		if len(t.keys) < c.Rule.Require[t.group].Min {
 			return false
 		}
 	}
-	return true
+	return c.attestationsDone()
 }

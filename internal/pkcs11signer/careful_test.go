@@ -46,9 +46,12 @@ func TestPINThroughADeadPipe(t *testing.T) {
 	}
 	opts := Options{Module: lab.Module, PINFile: pipe}
 	for name, f := range map[string]func(context.Context) error{
-		"Open":     func(ctx context.Context) error { _, err := Open(ctx, anyKey, opts); return err },
-		"List":     func(ctx context.Context) error { _, err := List(ctx, anyKey, opts); return err },
-		"Generate": func(ctx context.Context) error { _, err := Generate(ctx, "pkcs11:token=mute;object=x", "p256", opts); return err },
+		"Open": func(ctx context.Context) error { _, err := Open(ctx, anyKey, opts); return err },
+		"List": func(ctx context.Context) error { _, err := List(ctx, anyKey, opts); return err },
+		"Generate": func(ctx context.Context) error {
+			_, err := Generate(ctx, "pkcs11:token=mute;object=x", "p256", opts)
+			return err
+		},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		check(t, f(ctx), fault.Undecided, "pkcs11_timeout", "reading the PIN")

@@ -59,7 +59,7 @@ func parseKey(block *pem.Block) (crypto.PublicKey, error) {
 	case "CERTIFICATE":
 		return nil, fmt.Errorf("it holds a certificate; extract its key with: openssl x509 -noout -pubkey")
 	}
-	return nil, fmt.Errorf("it holds a %s block, which is no public key", block.Type)
+	return nil, fmt.Errorf("it holds a block of the type %s, which is no public key", block.Type)
 }
 
 func badKey(name, why string) error {

@@ -1,75 +1,98 @@
 // Package policy is what a gate requires, in public keys.
 //
 // A Policy never names a key by URI: whoever decides needs no backend and no
-// credentials. Today policies are built from trusted keys and a threshold;
-// thresholds count distinct public keys, never signatures.
+// credentials. It is one strict YAML file, which docs/policy.md specifies, and
+// exactly one of its rules applies to an image. Thresholds count distinct public
+// keys, never signatures.
 package policy
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
-	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 )
 
-// Policy is a list of requirements; each one has to be met.
+// Policy is a loaded policy file.
 type Policy struct {
-	Require []Group
+	Name       string // of the file
+	SHA256     string // of the text and of every key file that it names; see Load
+	Keys       []Key  // in the order of the file
+	Rules      []Rule
+	Exceptions []Exception
 }
 
-// Group asks for signatures by at least Min distinct keys of Keys.
-type Group struct {
-	Name        string
-	Keys        []envelope.Key
-	Min         int
-	Formats     []envelope.Format // the formats that count
-	Annotations map[string]string // signed annotations that have to be there
-	Only        map[string]bool   // the digests of the blobs that count; nil means any
+// Exception lets one image pass without some of the requirements for a while.
+type Exception struct {
+	ID, Image, Reason, By string
+	Skip                  []string // of Skippable
+	Until                 time.Time
 }
 
-// Check returns a configuration fault ("policy_invalid") for a policy that
-// could not refuse anything or could never be met: no group, a group without
-// keys or formats, a threshold below one or above the number of distinct keys.
-func (p Policy) Check() error {
-	if len(p.Require) == 0 {
-		return fault.Configf("policy_invalid", "set trusted-keys", "nothing is required of the images")
-	}
-	for _, g := range p.Require {
-		if err := g.check(); err != nil {
-			return err
-		}
-	}
-	return nil
+// Skippable returns what an exception may skip. The digest, the keys' validity
+// and their revocation are not among it.
+func Skippable() []string {
+	return []string{"signatures", "maxAge", "bind", "index", "attestations", "base"}
 }
 
-func (g Group) check() error {
-	distinct := map[string]bool{}
-	for _, k := range g.Keys {
-		distinct[k.Fingerprint] = true
+// String returns the exception in one line.
+func (e Exception) String() string {
+	s := fmt.Sprintf("the exception %s skips %s for %s until %s (%s)", e.ID, strings.Join(e.Skip, ", "), e.Image, day(e.Until), e.Reason)
+	if e.By != "" {
+		s += ", by " + e.By
 	}
-	switch {
-	case len(distinct) == 0:
-		return fault.Configf("policy_invalid", "give at least one public key", "the requirement %q has no keys", g.Name)
-	case g.Min < 1:
-		return fault.Configf("policy_invalid", "use 1 or more", "the threshold of %q is %d", g.Name, g.Min)
-	case g.Min > len(distinct):
-		return fault.Configf("policy_invalid", "lower the threshold or add keys; the same key twice counts once",
-			"the threshold of %q is %d, but it has only %d distinct keys", g.Name, g.Min, len(distinct))
-	case len(g.Formats) == 0:
-		return fault.Configf("policy_invalid", "name at least one format", "the requirement %q accepts no format", g.Name)
-	}
-	return nil
+	return s
 }
 
-// Keys returns the distinct keys of all groups.
-func (p Policy) Keys() []envelope.Key {
-	var keys []envelope.Key
-	for _, g := range p.Require {
-		for _, k := range g.Keys {
-			if !slices.ContainsFunc(keys, func(o envelope.Key) bool { return o.Fingerprint == k.Fingerprint }) {
-				keys = append(keys, k)
+// RuleFor returns the one rule for the repository: that with the most literal
+// pattern. Without one it is a refusal ("rule_missing"): what no rule is for is
+// denied.
+func (p *Policy) RuleFor(repository string) (Rule, error) {
+	var best Rule
+	weight := -1
+	for _, r := range p.Rules {
+		for _, pattern := range r.Patterns {
+			if pattern.Matches(repository) && pattern.weight() > weight {
+				best, weight = r, pattern.weight()
 			}
 		}
 	}
-	return keys
+	if weight < 0 {
+		return Rule{}, fault.Refusedf("rule_missing", "add a rule for it to the policy, or gate the image that was meant; signgate policy explain shows the rules",
+			"the policy %s has no rule for the repository %s", p.Name, image.Canonical(repository))
+	}
+	return best, nil
+}
+
+// For returns the rule for an image with the exceptions that are in force: for
+// the image itself, or for the index that lists it.
+func (p *Policy) For(subject image.Subject, now time.Time) (Rule, error) {
+	rule, err := p.RuleFor(subject.Repository)
+	if err != nil {
+		return Rule{}, err
+	}
+	for _, e := range p.Exceptions {
+		if e.covers(subject) && now.Before(e.Until) {
+			rule.Skipped = append(rule.Skipped, e)
+		}
+	}
+	return rule, nil
+}
+
+// covers reports whether the exception is for the subject or for its index.
+func (e Exception) covers(s image.Subject) bool {
+	repository := image.Canonical(s.Repository) + "@"
+	return e.Image == repository+s.Digest || s.Index != "" && e.Image == repository+s.Index
+}
+
+// Skips returns the exception in force that skips what, if any.
+func (r Rule) Skips(what string) (Exception, bool) {
+	i := slices.IndexFunc(r.Skipped, func(e Exception) bool { return slices.Contains(e.Skip, what) })
+	if i < 0 {
+		return Exception{}, false
+	}
+	return r.Skipped[i], true
 }

@@ -34,7 +34,7 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 		read := func(store string, list func() ([]entry, error)) {
 			if more {
 				entries, err := list()
-				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, err}))
+				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, v.fail(err)}))
 			}
 		}
 		for _, store := range stores(want.Formats) {
@@ -43,10 +43,15 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 		if more && !want.Quick && v.listing(ctx).assumed {
 			read(StoreReferrers, func() ([]entry, error) {
 				l := v.client.askReferrers(ctx, v.subject)
-				return bundleEntries(l.entries), l.err
+				return bundleEntries(l.entries, want), l.err
 			})
 		}
 	}
+}
+
+// fail gives an error without a code, such as the end of the run's time, one.
+func (v *View) fail(err error) error {
+	return v.client.fail(request{repository: v.client.store(v.subject)}, err)
 }
 
 // unseen returns the entries that are not in seen, and puts them there.
@@ -95,12 +100,13 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) ([
 		}
 		list, err = v.fallback(ctx)
 	}
-	return bundleEntries(list), err
+	return bundleEntries(list, want), err
 }
 
-func bundleEntries(list []descriptor) (out []entry) {
+func bundleEntries(list []descriptor, want envelope.Want) (out []entry) {
+	types := append([]string{envelope.SignaturePredicate}, want.Predicates...)
 	for _, d := range slices.Backward(list) {
-		if d.isBundle(envelope.SignaturePredicate) {
+		if d.isBundle(types...) {
 			out = append(out, entry{descriptor: d, format: envelope.Bundle, key: d.Digest})
 		}
 	}

@@ -84,7 +84,7 @@ func (v *View) open(ctx context.Context, store string, entries []entry) []*fetch
 	g.SetLimit(maxInFlight / 4)
 	for i, e := range entries {
 		items[i] = &fetched{
-			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature},
+			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature, Hint: e.Annotations[envelope.KeyHint]},
 			blob:      e.descriptor, done: make(chan struct{}),
 		}
 		if e.format == envelope.Bundle {
@@ -102,7 +102,7 @@ func (v *View) blobs(ctx context.Context, items []*fetched) {
 	g.SetLimit(maxInFlight / 4)
 	for _, item := range items {
 		if err := v.client.memory.Acquire(ctx, item.held()); err != nil {
-			item.blob.Size, item.err = 0, errors.Join(item.err, err)
+			item.blob.Size, item.err = 0, errors.Join(item.err, v.fail(err))
 		}
 		g.Go(func() error {
 			defer close(item.done)

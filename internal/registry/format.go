@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -95,15 +96,15 @@ func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor
 	return d, body, err
 }
 
-// isBundle reports whether a referrer may be a signature bundle. Registries
+// isBundle reports whether a referrer may be a bundle of one of the types. Registries
 // that do not know a referrer's artifact type leave it out or repeat the type
 // of its config. The annotation only spares the fetch of an attestation: what
 // a bundle is, its signed statement says.
-func (d descriptor) isBundle(predicateType string) bool {
+func (d descriptor) isBundle(predicateTypes ...string) bool {
 	switch d.ArtifactType {
 	case bundle.MediaType, "", emptyMediaType:
 		t := d.Annotations[bundle.PredicateTypeAnnotation]
-		return t == "" || t == predicateType
+		return t == "" || slices.Contains(predicateTypes, t)
 	}
 	return false
 }

@@ -80,6 +80,13 @@ func (c *Client) Resolve(ctx context.Context, repository, tag string) (string, P
 
 // byDigest returns the bytes of a manifest that a list names, and asks the
 // registry only when this run has not seen them.
+// Tag points a tag of the repository to a manifest that is in it, by the same
+// bytes. It needs a client that may push.
+func (c *Client) Tag(ctx context.Context, repository, tag string, m Manifest) error {
+	_, err := c.do(ctx, manifestPut(repository, tag, m.MediaType, m.Body))
+	return err
+}
+
 func (c *Client) byDigest(ctx context.Context, repository, digest string, limit int64) ([]byte, Presence, error) {
 	if body, ok := c.content.get(digest); ok {
 		return body, Found, nil

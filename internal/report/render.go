@@ -64,6 +64,9 @@ func (s Subject) text(b *strings.Builder) {
 	if s.Signed+s.Existing > 0 {
 		Line(b, "    signatures: %d new, %d already there", s.Signed, s.Existing)
 	}
+	if len(s.Promoted) > 0 {
+		Line(b, "    promoted: %s", strings.Join(s.Promoted, ", "))
+	}
 	for _, sig := range s.Signatures {
 		Line(b, "    %s by %s (%s)", sig.Format, sig.signer(), sig.Store)
 	}
@@ -108,6 +111,8 @@ func (r *Report) verdict() string {
 	switch {
 	case !r.Passed():
 		return fmt.Sprintf("%s (exit code %d)", strings.ToUpper(r.Outcome), r.ExitCode)
+	case !r.Verified() && !r.DryRun:
+		return "PASSED, because the rule only warns: it would have been refused, and nothing is verified"
 	case r.DryRun:
 		return "PASSED as a dry run: nothing was written"
 	case r.Proof == ProofStored:

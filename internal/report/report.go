@@ -6,6 +6,7 @@ package report
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/signgate/signgate/internal/envelope"
@@ -74,6 +75,8 @@ type Subject struct {
 	Signatures []Signature     `json:"signatures,omitempty"`
 	Ignored    []Ignored       `json:"ignored,omitempty"`
 	Skipped    []image.Skipped `json:"skipped,omitempty"`
+	Spared     bool            `json:"spared,omitempty"` // its rule only warns, and it would have been refused
+	Promoted   []string        `json:"promoted,omitempty"`
 
 	outcomes []fault.Outcome // of the findings
 }
@@ -110,6 +113,14 @@ func (s *Subject) Fail(check string, err error) {
 		f.Fact = strings.TrimSuffix(f.Fact, "; "+e.Next)
 	}
 	s.add(f)
+}
+
+// Spare lets a subject pass whose rule only warns. The findings stay as they
+// are: they say what would have been refused.
+func (s *Subject) Spare() {
+	if s.Failed() {
+		s.Spared, s.Outcome, s.outcomes = true, fault.Passed.String(), []fault.Outcome{fault.Passed}
+	}
 }
 
 // Pass adds a finding that has passed without a gate, as in a dry run.
@@ -163,6 +174,14 @@ func (s *Subject) Decide(v gate.Verdict) {
 	}
 }
 
+// Add adds the findings of a further verdict, their names with a prefix.
+func (s *Subject) Add(prefix string, v gate.Verdict) {
+	for _, f := range v.Findings {
+		f.Check = prefix + f.Check
+		s.add(f)
+	}
+}
+
 // Describe returns the report's form of a verified signature.
 func Describe(v envelope.Verified) Signature {
 	return Signature{
@@ -181,6 +200,12 @@ func (r *Report) End(outcome fault.Outcome, err error) {
 
 // Passed reports whether the run has passed.
 func (r *Report) Passed() bool { return r.Outcome == fault.Passed.String() }
+
+// Verified reports whether every subject has met its rule; a run that has only
+// warned passes without.
+func (r *Report) Verified() bool {
+	return r.Passed() && !r.DryRun && !slices.ContainsFunc(r.Subjects, func(s Subject) bool { return s.Spared })
+}
 
 // label names a subject in a line: the reference, its tags and its platform.
 func (s Subject) label() string {

@@ -76,6 +76,8 @@ func sourceCodes(t *testing.T) codes {
 					found.call(t, path, d, n)
 				case *ast.AssignStmt:
 					found.assignment(n)
+				case *ast.CompositeLit:
+					found.reason(n)
 				}
 				return true
 			})
@@ -105,7 +107,7 @@ func (c codes) call(t *testing.T, path string, in ast.Decl, call *ast.CallExpr) 
 		for _, code := range literals(in, arg.Name) {
 			c.add(code, exit)
 		}
-	case *ast.CallExpr: // fault.CodeOf(err): the code of another fault
+	case *ast.CallExpr, *ast.SelectorExpr: // fault.CodeOf(err), f.Code: the code of another fault
 	default:
 		t.Errorf("%s: the code of a fault is not understood by this test", path)
 	}
@@ -137,11 +139,22 @@ func (c codes) assignment(a *ast.AssignStmt) {
 		if !isField || !isText || left.Sel.Name != "Code" {
 			continue
 		}
-		if code := text(right); code == "passed" {
+		if code := text(right); code == "passed" || code == "exception" {
 			c.add(code, "0")
 		} else {
 			c.add(code, "1")
 		}
+	}
+}
+
+// reason adds the code of reason{"code", …}: why the gate does not count
+// something, which becomes a refusal when nothing else counts.
+func (c codes) reason(l *ast.CompositeLit) {
+	if name, ok := l.Type.(*ast.Ident); !ok || name.Name != "reason" || len(l.Elts) == 0 {
+		return
+	}
+	if code, ok := l.Elts[0].(*ast.BasicLit); ok {
+		c.add(text(code), "1")
 	}
 }
 

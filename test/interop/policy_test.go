@@ -73,10 +73,16 @@ func TestContainersPolicyWithRSA(t *testing.T) {
 // all of them and the index.
 func (r registry) pull(t *testing.T, public string, all bool, ref string) error {
 	t.Helper()
-	policy, err := signature.NewPolicyFromBytes(fmt.Appendf(nil, `{
+	return r.pullBy(t, fmt.Appendf(nil, `{
 		"default": [{"type": "reject"}],
 		"transports": {"docker": {%q: [{"type": "sigstoreSigned", "keyPath": %q}]}}
-	}`, r.host, public))
+	}`, r.host, public), all, ref)
+}
+
+// pullBy is pull by a policy.
+func (r registry) pullBy(t *testing.T, text []byte, all bool, ref string) error {
+	t.Helper()
+	policy, err := signature.NewPolicyFromBytes(text)
 	if err != nil {
 		t.Fatal(err)
 	}

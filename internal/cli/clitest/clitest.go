@@ -40,6 +40,8 @@ func Params(dir string) testscript.Params {
 			"registry": startRegistry,
 			"push":     push,
 			"break":    breakRegistry,
+			"rival":    makeRival,
+			"lose":     loseAnswer,
 			"writes":   writes,
 			"genkey":   genKey,
 			"kms":      startKMS,

@@ -87,6 +87,10 @@ func HintOf(c envelope.Candidate) string {
 	if err != nil {
 		return ""
 	}
+	return hintOf(b)
+}
+
+func hintOf(b *pb.Bundle) string {
 	sum, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
 	if err != nil || len(sum) != sha256.Size {
 		return ""
@@ -98,11 +102,11 @@ func HintOf(c envelope.Candidate) string {
 // was signed. The errors are refusals: "signature_malformed" when c is no such
 // bundle, "signature_invalid" when it verifies with no key.
 func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, []byte, error) {
-	env, err := open(c)
+	b, env, err := open(c)
 	if err != nil {
 		return envelope.Verified{}, nil, err
 	}
-	key, alg, err := envelope.VerifyBytes(keys, dsse.PAE(env.PayloadType, env.Payload), env.Signatures[0].Sig)
+	key, alg, err := envelope.VerifyBytes(envelope.HintFirst(keys, hintOf(b)), dsse.PAE(env.PayloadType, env.Payload), env.Signatures[0].Sig)
 	if err != nil {
 		return envelope.Verified{}, nil, err
 	}
@@ -123,30 +127,30 @@ func parse(c envelope.Candidate) (*pb.Bundle, error) {
 	return b, nil
 }
 
-// open returns the envelope in c, unverified.
-func open(c envelope.Candidate) (*pbdsse.Envelope, error) {
+// open returns the bundle in c and its envelope, unverified.
+func open(c envelope.Candidate) (*pb.Bundle, *pbdsse.Envelope, error) {
 	b, err := parse(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	env := b.GetDsseEnvelope()
 	switch {
 	case b.MediaType != MediaType:
-		return nil, envelope.Malformed(c, "its media type is %q", b.MediaType)
+		return nil, nil, envelope.Malformed(c, "its media type is %q", b.MediaType)
 	case env == nil:
-		return nil, envelope.Malformed(c, "it has no DSSE envelope")
+		return nil, nil, envelope.Malformed(c, "it has no DSSE envelope")
 	case env.PayloadType != PayloadType:
-		return nil, envelope.Malformed(c, "its payload type is %q", env.PayloadType)
+		return nil, nil, envelope.Malformed(c, "its payload type is %q", env.PayloadType)
 	case len(env.Signatures) != 1 || env.Signatures[0] == nil || len(env.Signatures[0].Sig) == 0:
-		return nil, envelope.Malformed(c, "it has %d signatures, not one", len(env.Signatures))
+		return nil, nil, envelope.Malformed(c, "it has %d signatures, not one", len(env.Signatures))
 	}
-	return env, nil
+	return b, env, nil
 }
 
 // Unverified returns the statement in c without checking its signature, for
 // showing what is attached to an image. It proves nothing.
 func Unverified(c envelope.Candidate) ([]byte, error) {
-	env, err := open(c)
+	_, env, err := open(c)
 	if err != nil {
 		return nil, err
 	}

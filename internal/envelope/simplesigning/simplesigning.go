@@ -99,7 +99,7 @@ func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, error
 	case len(c.Blob) > MaxPayload:
 		return envelope.Verified{}, envelope.Malformed(c, "its payload has %d bytes, more than %d", len(c.Blob), MaxPayload)
 	}
-	key, alg, err := envelope.VerifyBytes(keys, c.Blob, sig)
+	key, alg, err := envelope.VerifyBytes(envelope.HintFirst(keys, c.Hint), c.Blob, sig)
 	if err != nil {
 		return envelope.Verified{}, err
 	}

@@ -1,0 +1,47 @@
+package envelope_test
+
+import (
+	"testing"
+
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/simplesigning"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
+)
+
+// FuzzBundle: a bundle is read or refused, and its hint is a fingerprint.
+func FuzzBundle(f *testing.F) {
+	for _, c := range func() []envelope.Candidate { _, _, out := sealed(f, mldsaKeys(f)[0]); return out[:1] }() {
+		f.Add(c.Blob)
+	}
+	f.Add([]byte(`{"mediaType":"` + bundle.MediaType + `","dsseEnvelope":{"payload":"e30","payloadType":"` + bundle.PayloadType + `","signatures":[null]}}`))
+	f.Add([]byte(`{"dsse_envelope":{"signatures":[{"sig":"_-"}]},"mediaType":"` + bundle.MediaType + `","verificationMaterial":{"publicKey":{"hint":"=="}}}`))
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		c := envelope.Candidate{Format: envelope.Bundle, MediaType: bundle.MediaType, Blob: blob}
+		if _, err := bundle.Unverified(c); err != nil && fault.OutcomeOf(err) != fault.Refused {
+			t.Errorf("%q: %v", blob, err)
+		}
+		if hint := bundle.HintOf(c); hint != "" && image.CheckDigest(hint) != nil {
+			t.Errorf("%q: the hint %q", blob, hint)
+		}
+	})
+}
+
+// FuzzReference: what a docker-reference is split into is the same reference again,
+// or none, when its full name is too long.
+func FuzzReference(f *testing.F) {
+	for _, seed := range []string{"ghcr.io/acme/app:1.4", "alpine", "Alpine:3@sha256:x", "localhost:5000/a", "a:b:c", "index.docker.io/library/alpine:3", "@", ":", "a/b:"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, ref string) {
+		repository, tag, ok := simplesigning.SplitReference(ref)
+		if !ok {
+			return
+		}
+		again, tagAgain, ok := simplesigning.SplitReference(simplesigning.Reference(repository, tag))
+		if ok && (again != repository || tagAgain != tag) {
+			t.Errorf("%q: %q %q, and again %q %q %v", ref, repository, tag, again, tagAgain, ok)
+		}
+	})
+}
