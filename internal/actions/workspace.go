@@ -49,16 +49,30 @@ func (r *Runner) RelativePath(path string) string {
 	return filepath.ToSlash(rel)
 }
 
-// InWorkspace reports whether a path, as the user wrote it, names something in
-// the workspace. It is about names: a link in the workspace is in it, wherever
-// it leads. Without a workspace nothing is.
+// InWorkspace reports whether a path names something in the workspace, by its
+// name or by where it leads: a link in the workspace is in it, and so is what a
+// link from outside leads to. Without a workspace nothing is.
 func (r *Runner) InWorkspace(path string) bool {
 	root, err := r.workspace()
 	if err != nil {
 		return false
 	}
 	abs, err := filepath.Abs(r.TranslatePath(path))
-	return err != nil || within(root, abs)
+	if err != nil || within(root, abs) {
+		return true
+	}
+	return within(followed(root), followed(abs)) || within(followed(root), abs)
+}
+
+// followed returns where a path leads, as far as it exists.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if dir := filepath.Dir(path); dir != path {
+		return filepath.Join(followed(dir), filepath.Base(path))
+	}
+	return path
 }
 
 // MkdirAll makes a folder and its parents, and gives those that it made to the

@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -131,6 +132,32 @@ func TestInWorkspace(t *testing.T) {
 	} {
 		if got := r.InWorkspace(path); got != want {
 			t.Errorf("InWorkspace(%q) = %v, want %v", path, got, want)
+		}
+	}
+}
+
+// TestInWorkspaceByLinks: neither a link to the workspace nor one into it hides
+// that a file is in it.
+func TestInWorkspaceByLinks(t *testing.T) {
+	dir := t.TempDir()
+	real, link, into := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "into")
+	for _, err := range []error{os.Mkdir(real, 0o755), os.WriteFile(filepath.Join(real, "p.yaml"), nil, 0o644), os.Symlink(real, link), os.Symlink(filepath.Join(real, "p.yaml"), into)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, root := range []string{real, link} {
+		getenv := func(name string) string {
+			return map[string]string{"GITHUB_WORKSPACE": root, "GITHUB_ACTIONS": "true"}[name]
+		}
+		r := actions.New(getenv, nil, io.Discard)
+		for path, want := range map[string]bool{
+			filepath.Join(real, "p.yaml"): true, filepath.Join(link, "p.yaml"): true, into: true,
+			filepath.Join(link, "new"): true, filepath.Join(dir, "new"): false, "/etc/passwd": false,
+		} {
+			if got := r.InWorkspace(path); got != want {
+				t.Errorf("with the workspace %s, InWorkspace(%s) = %t", root, path, got)
+			}
 		}
 	}
 }

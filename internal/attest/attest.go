@@ -73,8 +73,8 @@ func marshal(s *in_toto.Statement) ([]byte, error) {
 }
 
 // Read parses a statement that has verified and adds what it says to v. It
-// refuses ("signature_malformed") what is no statement, one without exactly
-// one subject with a SHA-256 digest, and claims that cannot be read. A
+// refuses ("signature_malformed") what is no statement, one without a
+// subject with a SHA-256 digest, a signature with several subjects, and claims that cannot be read. A
 // statement with another predicate type is returned as such, without claims and
 // with its predicate.
 func Read(v *envelope.Verified, statement []byte) error {
@@ -86,12 +86,17 @@ func Read(v *envelope.Verified, statement []byte) error {
 	if s.Type != in_toto.StatementTypeUri && s.Type != statementV01 {
 		return envelope.Malformed(v.Candidate, "its statement has the type %q", s.Type)
 	}
-	if len(s.Subject) != 1 {
-		return envelope.Malformed(v.Candidate, "its statement has %d subjects, not one", len(s.Subject))
+	if n := len(s.Subject); n != 1 && (n == 0 || s.PredicateType == envelope.SignaturePredicate) {
+		return envelope.Malformed(v.Candidate, "its statement has %d subjects, not one", n)
 	}
 	v.PredicateType = s.PredicateType
-	v.SubjectDigest = "sha256:" + s.Subject[0].GetDigest()["sha256"]
-	if err := image.CheckDigest(v.SubjectDigest); err != nil {
+	for _, subject := range s.Subject {
+		digest := "sha256:" + subject.GetDigest()["sha256"]
+		if image.CheckDigest(digest) == nil {
+			v.SubjectDigest, v.Subjects = digest, append(v.Subjects, digest)
+		}
+	}
+	if len(v.Subjects) == 0 {
 		return envelope.Malformed(v.Candidate, "its statement has no SHA-256 digest of a subject")
 	}
 	v.Annotations = flatten(s.Subject[0].Annotations)

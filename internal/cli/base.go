@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
@@ -16,7 +17,7 @@ const maxBases = 8
 // gateBase decides the base images of a subject by their own rules, where its
 // rule asks for that.
 func (r *run) gateBase(ctx context.Context, s *report.Subject, rule policy.Rule, verdict gate.Verdict) error {
-	if _, skipped := rule.Skips("base"); rule.Base == nil || skipped || image.IsIndex(s.MediaType) && r.recursive(s.Subject) {
+	if _, skipped := rule.Skips("base"); rule.Base == nil || skipped || r.hasChildren(s.Subject) {
 		return nil // the manifests below the index have their own
 	}
 	bases, err := r.bases(ctx, s.Subject, rule.Base, verdict)
@@ -31,6 +32,11 @@ func (r *run) gateBase(ctx context.Context, s *report.Subject, rule policy.Rule,
 		s.Add("base "+b.Name+": ", below)
 	}
 	return nil
+}
+
+// hasChildren reports whether manifests below the index are gated themselves.
+func (r *run) hasChildren(s image.Subject) bool {
+	return slices.ContainsFunc(r.report.Subjects, func(c report.Subject) bool { return c.Index == s.Digest && c.Repository == s.Repository })
 }
 
 // bases returns what the image was built from, by the place that the rule names.

@@ -97,7 +97,7 @@ func (r *run) saveFloors() error {
 // anyFailed reports whether anything of the repository has failed: an index is not
 // accepted when one of its platforms is not.
 func (r *run) anyFailed(repository string) bool {
-	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Repository == repository && s.Failed() })
+	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Repository == repository && (s.Failed() || s.Spared) })
 }
 
 // replaceFile writes a file in one step.

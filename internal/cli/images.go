@@ -99,7 +99,10 @@ func (r *run) subjects(ctx context.Context, images []image.Image) {
 		})
 	}
 	_ = g.Wait() // each failure is in its list
-	r.report.Subjects = distinct(slices.Concat(lists...))
+	r.report.Subjects = slices.Concat(lists...)
+	if r.policy == nil || len(r.policy.Exceptions) == 0 { // an exception for one index is none for another with the same platform
+		r.report.Subjects = distinct(r.report.Subjects)
+	}
 }
 
 // distinct leaves out platform manifests that are there already under the same

@@ -47,6 +47,10 @@ func (r *run) policyRules() (rules, error) {
 			return nil, fault.Configf("inputs_contradict", "say it in the policy, or leave policy out", "%s and policy are both given", name)
 		}
 	}
+	if r.get("policy-sha256") == "" && r.runner.Trigger().Untrusted() && r.runner.InWorkspace(r.get("policy")) {
+		return nil, fault.Configf("trust_unpinned", "set policy-sha256, which signgate policy check prints, after you have reviewed it, or take the policy from another repository",
+			"on %s the policy %s of the workspace can come from a stranger", r.runner.Trigger().Event, r.get("policy"))
+	}
 	p, err := r.loadPolicy()
 	if err != nil {
 		return nil, err

@@ -52,9 +52,6 @@ func (r *run) gatePromotion(ctx context.Context, s *report.Subject, rule policy.
 
 // promotable is the rule with the tag bound, also for an image with an exception.
 func promotable(rule policy.Rule) policy.Rule {
-	if _, skipped := rule.Skips("bind"); skipped {
-		rule.Bind = policy.Bind{Remap: rule.Bind.Remap}
-	}
 	rule.Bind.Tag = true
 	rule.Skipped = slices.Clone(rule.Skipped)
 	for i, e := range rule.Skipped {

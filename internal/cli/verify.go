@@ -43,7 +43,7 @@ func (r *run) verifyAll(ctx context.Context) {
 			return err
 		}
 		if err := r.verifyOne(ctx, s, rule); err != nil {
-			return err
+			s.Fail("gate", r.interrupted(ctx, err))
 		}
 		if rule.Mode == policy.Warn {
 			s.Spare()

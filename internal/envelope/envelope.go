@@ -88,7 +88,8 @@ type Verified struct {
 	Candidate
 	Key           Key
 	Algorithm     signer.Algorithm
-	SubjectDigest string            // the digest that was signed
+	SubjectDigest string            // the digest that was signed; of an attestation the last of several
+	Subjects      []string          // the digests of all subjects of a statement; nil in simplesigning
 	Reference     string            // simplesigning's docker-reference; "" in a bundle
 	PredicateType string            // the bundle's predicate type; "" in simplesigning
 	Predicate     map[string]any    // of an attestation; nil in a signature

@@ -63,7 +63,8 @@ func (c *check) attestationsDone() bool {
 func (c *check) attestation(i, t int) Finding {
 	a := c.Rule.Attestations[i]
 	f := Finding{Check: "attestation " + a.Type, Tag: c.tags[t], Outcome: fault.Refused}
-	if e, skipped := c.Rule.Skips("attestations"); skipped {
+	revoked := slices.ContainsFunc(of(a, c.lapsed), func(s *statement) bool { return c.lapse(s).code == "key_revoked" })
+	if e, skipped := c.Rule.Skips("attestations"); skipped && !revoked {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "exception", e.String()
 		return f
 	}
@@ -87,6 +88,22 @@ func (c *check) attestation(i, t int) Finding {
 		f.Code, f.Fact, f.Next = "attestation_missing", c.foundTypes(a), "run the step that attests before the gate"
 	}
 	return f
+}
+
+// met returns the statements that meet a requirement for some tag.
+func (c *check) met() (out []envelope.Verified) {
+	for _, s := range c.statements {
+		meets := false
+		for i, a := range c.Rule.Attestations {
+			for t := range c.tags {
+				meets = meets || s.PredicateType == a.Type && has(a.By, s.Key) && c.unmet(s, i, t).code == ""
+			}
+		}
+		if meets {
+			out = append(out, s.Verified)
+		}
+	}
+	return out
 }
 
 // of returns the statements that a requirement is about.

@@ -120,3 +120,39 @@ func TestCompiledOnce(t *testing.T) {
 		t.Errorf("%p and %p, %v", one.Attestations[0].Where, two.Attestations[0].Where, err)
 	}
 }
+
+// TestSeveralSubjects: a statement about several images is one about each.
+func TestSeveralSubjects(t *testing.T) {
+	k, s := newKey(t, "a"), subject("1.4")
+	rule := attesting(t, k, s, `{type: "`+provenance+`", by: {keys: [k]}, where: predicate.ok}`)
+	about := func(digests ...string) envelope.Candidate {
+		var list []string
+		for _, d := range digests {
+			list = append(list, `{"digest":{"sha256":"`+d[7:]+`"}}`)
+		}
+		return k.statement(t, []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[`+strings.Join(list, ",")+`],"predicateType":"`+provenance+`","predicate":{"ok":true}}`))
+	}
+	other := "sha256:" + strings.Repeat("9", 64)
+	for _, c := range []struct {
+		from envelope.Candidate
+		code string
+	}{{about(s.Digest, other), "passed"}, {about(other, s.Digest), "passed"}, {about(other, other), "attestation_missing"}} {
+		if v := check(t, s, rule, of(c.from, k.bundle(t, s, k.claims(s), nil))); v.Findings[1].Code != c.code {
+			t.Errorf("%+v, want %s", v.Findings[1], c.code)
+		}
+	}
+}
+
+// TestAttestedMeets: what the verdict hands on is what met the rule.
+func TestAttestedMeets(t *testing.T) {
+	k, s := newKey(t, "a"), subject("1.4")
+	rule := attesting(t, k, s, `{type: "`+provenance+`", by: {keys: [k]}, where: predicate.ok}`)
+	rule.Base = &policy.Base{DigestFrom: "provenance"}
+	good, bad := k.attest(t, s, provenance, `{"ok":true,"n":1}`), k.attest(t, s, provenance, `{"ok":false,"n":2}`)
+	for _, from := range [][]envelope.Candidate{{good, bad}, {bad, good}} {
+		v := check(t, s, rule, of(append(from, k.bundle(t, s, k.claims(s), nil))...))
+		if v.Outcome() != fault.Passed || len(v.Attested) != 1 || v.Attested[0].Predicate["ok"] != true {
+			t.Errorf("%v, %+v", v.Findings, v.Attested)
+		}
+	}
+}

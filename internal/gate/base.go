@@ -46,23 +46,33 @@ func baseOf(name, digest string) Base {
 const provenanceType = "https://slsa.dev/provenance/"
 
 // ProvenBases returns the images among the resolved dependencies of SLSA
-// provenance v1 (https://slsa.dev/spec/v1.0/provenance, resolvedDependencies),
-// and the materials of v0.2.
+// provenance v1 (https://slsa.dev/spec/v1.0/provenance, resolvedDependencies), and
+// the materials of v0.2. A provenance without an image adds a base without a
+// repository, which no rule can be for.
 func ProvenBases(attested []envelope.Verified) []Base {
-	var out []Base
+	var all []Base
 	for _, v := range attested {
 		if !strings.HasPrefix(v.PredicateType, provenanceType) {
 			continue
 		}
-		for _, d := range dependencies(v.Predicate) {
-			var digest string
-			if set, ok := d["digest"].(map[string]any); ok {
-				digest, _ = set["sha256"].(string)
-			}
-			uri, _ := d["uri"].(string)
-			if name, isImage := imageName(uri); isImage {
-				out = append(out, baseOf(name, "sha256:"+digest))
-			}
+		bases := basesIn(v.Predicate)
+		if len(bases) == 0 {
+			bases = []Base{{Name: "none in the provenance " + v.Manifest}}
+		}
+		all = append(all, bases...)
+	}
+	return all
+}
+
+func basesIn(predicate map[string]any) (out []Base) {
+	for _, d := range dependencies(predicate) {
+		var digest string
+		if set, ok := d["digest"].(map[string]any); ok {
+			digest, _ = set["sha256"].(string)
+		}
+		uri, _ := d["uri"].(string)
+		if name, isImage := imageName(uri); isImage {
+			out = append(out, baseOf(name, "sha256:"+digest))
 		}
 	}
 	return out
@@ -86,14 +96,15 @@ func dependencies(predicate map[string]any) []map[string]any {
 // BuildKit writes it (pkg:docker/NAME@TAG, pkg:oci/NAME?repository_url=…), or
 // docker-image:// and oci:// with a reference.
 func imageName(uri string) (string, bool) {
-	for _, scheme := range []string{"docker-image://", "oci://", "docker://"} {
-		if rest, ok := strings.CutPrefix(uri, scheme); ok {
+	for _, scheme := range []string{"docker-image://", "oci://", "docker://", "oci-image://"} {
+		if rest, ok := cutFold(uri, scheme); ok {
 			return rest, true
 		}
 	}
-	rest, docker := strings.CutPrefix(uri, "pkg:docker/")
+	rest, docker := cutFold(uri, "pkg:docker/")
 	if !docker {
-		if rest, docker = strings.CutPrefix(uri, "pkg:oci/"); !docker {
+		var oci bool
+		if rest, oci = cutFold(uri, "pkg:oci/"); !oci {
 			return "", false
 		}
 	}
@@ -104,11 +115,21 @@ func imageName(uri string) (string, bool) {
 	if err != nil || unescaped != nil {
 		return uri, true
 	}
-	if at := values.Get("repository_url"); at != "" {
+	if at := values.Get("repository_url"); at != "" && docker {
+		name = at + "/" + name // the registry (purl-spec, types/docker)
+	} else if at != "" {
 		name = at
 	}
 	if tag, err = url.PathUnescape(tag); tagged && err == nil && !strings.HasPrefix(tag, "sha256:") {
 		name += ":" + tag
 	}
 	return name, true
+}
+
+// cutFold cuts a prefix whose case does not matter, as that of a scheme.
+func cutFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
 }

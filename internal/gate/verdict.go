@@ -21,9 +21,7 @@ func (c *check) verdict() Verdict {
 			v.Findings = append(v.Findings, c.attestation(i, t))
 		}
 	}
-	for _, s := range c.statements {
-		v.Attested = append(v.Attested, s.Verified)
-	}
+	v.Attested = c.met()
 	return v
 }
 

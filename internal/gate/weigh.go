@@ -78,7 +78,7 @@ func open(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified,
 // weigh adds one candidate to what it counts for.
 func (c *check) weigh(candidate envelope.Candidate) {
 	v, err := open(candidate, c.keys)
-	if err == nil && v.SubjectDigest != c.Subject.Digest {
+	if err == nil && v.SubjectDigest != c.Subject.Digest && !slices.Contains(v.Subjects, c.Subject.Digest) {
 		err = fault.Refusedf("digest_mismatch", "", "it signs %s", v.SubjectDigest)
 	}
 	switch {
@@ -216,12 +216,13 @@ func (c *check) names(candidate envelope.Candidate) string {
 }
 
 // done reports whether every requirement is met, so that nothing that is still
-// unread could change that.
+// unread could change that, nor what is taken from the evidence: the sequence
+// number, and the base images that provenance names.
 func (c *check) done() bool {
 	for _, t := range c.tallies {
 		if len(t.keys) < c.Rule.Require[t.group].Min {
 			return false
 		}
 	}
-	return c.attestationsDone()
+	return c.attestationsDone() && !c.Rule.Bind.Rollback && (c.Rule.Base == nil || c.Rule.Base.DigestFrom != "provenance")
 }

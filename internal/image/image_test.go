@@ -198,3 +198,18 @@ func FuzzChildren(f *testing.F) {
 		}
 	})
 }
+
+// An annotation does not hide a platform that somebody runs.
+func TestChildrenThatHide(t *testing.T) {
+	s := image.Subject{Repository: "ghcr.io/acme/app", MediaType: image.OCIIndex}
+	child := func(c, platform string) string {
+		return `{"mediaType":"` + image.OCIManifest + `","digest":"sha256:` + strings.Repeat(c, 64) + `","size":7,"platform":` + platform +
+			`,"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}`
+	}
+	body := `{"schemaVersion":2,"mediaType":"` + image.OCIIndex + `","manifests":[` + child("1", `{"os":"linux","architecture":"arm64"}`) + "," +
+		child("2", `{"os":"unknown","architecture":"unknown"}`) + `]}`
+	children, skipped, err := image.Children(s, []byte(body))
+	if err != nil || len(children) != 1 || children[0].Platform != "linux/arm64" || len(skipped) != 1 {
+		t.Errorf("%+v, left out %+v, %v", children, skipped, err)
+	}
+}

@@ -22,7 +22,7 @@ const MaxChildren = 1000
 
 // maxValues is the most values that a JSON document of a registry may have. An
 // empty one takes three bytes there and a hundred when it is read.
-const maxValues = 100_000
+const maxValues = 48_000
 
 // Crowded reports whether a JSON document has too many values to be read. It
 // counts what begins or separates values, also where that stands in a string.
@@ -113,7 +113,7 @@ func Children(s Subject, body []byte) ([]Subject, []Skipped, error) {
 		if CheckDigest(d.Digest) != nil || !IsManifest(d.MediaType) || d.Size < 0 {
 			return nil, nil, notManifest(s, fmt.Sprintf("it lists %q of the type %q", d.Digest, d.MediaType))
 		}
-		if d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" {
+		if d.isAttestation() {
 			skipped = append(skipped, Skipped{d.Digest, "BuildKit's attestation manifest"})
 		} else if !seen[d.Digest] {
 			seen[d.Digest] = true
@@ -121,6 +121,13 @@ func Children(s Subject, body []byte) ([]Subject, []Skipped, error) {
 		}
 	}
 	return children, skipped, nil
+}
+
+// isAttestation reports whether this is BuildKit's, which no platform runs. The
+// annotation alone would hide a platform from whoever looks at each.
+func (d descriptor) isAttestation() bool {
+	runs := d.Platform != nil && (d.Platform.OS != "unknown" || d.Platform.Architecture != "unknown")
+	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" && !runs
 }
 
 func (d descriptor) subject(parent Subject) Subject {

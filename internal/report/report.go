@@ -118,7 +118,7 @@ func (s *Subject) Fail(check string, err error) {
 // Spare lets a subject pass whose rule only warns. The findings stay as they
 // are: they say what would have been refused.
 func (s *Subject) Spare() {
-	if s.Failed() {
+	if s.Decided() == fault.Refused {
 		s.Spared, s.Outcome, s.outcomes = true, fault.Passed.String(), []fault.Outcome{fault.Passed}
 	}
 }

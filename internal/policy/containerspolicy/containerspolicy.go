@@ -44,7 +44,7 @@ func Render(p *policy.Policy, now time.Time) (Export, error) {
 	for _, rule := range p.Rules {
 		r.rule(rule)
 	}
-	r.wider()
+	r.wider(p)
 	for _, e := range p.Exceptions {
 		if now.Before(e.Until) {
 			r.drop("%s", e)
@@ -138,12 +138,12 @@ func (r *renderer) place(scope string, s scoped) bool {
 
 // wider tells where a scope is for more than its patterns: it is always for the
 // repository of its name and for what is below.
-func (r *renderer) wider() {
+func (r *renderer) wider(p *policy.Policy) {
 	for _, scope := range slices.Sorted(maps.Keys(r.rules)) {
 		below := func(o scoped) bool { return o.below }
 		alone := func(o scoped) bool { return !o.below }
 		if !slices.ContainsFunc(r.rules[scope], alone) && strings.Contains(scope, "/") {
-			r.note("the scope %s is for the repository %s as well, for which the policy has another rule or none", scope, scope)
+			r.opens(p, scope)
 		}
 		if slices.ContainsFunc(r.rules[scope], below) {
 			continue
@@ -156,6 +156,15 @@ func (r *renderer) wider() {
 		}
 	}
 	slices.Sort(r.out.Dropped)
+}
+
+// opens tells that the scope of what is below a name is for the name itself, too.
+func (r *renderer) opens(p *policy.Policy, scope string) {
+	if other, err := p.RuleFor(scope); err == nil {
+		r.drop("the rule %s: for the repository %s its place is taken by the rule %s", other.Name, scope, r.rules[scope][0].rule)
+		return
+	}
+	r.note("the scope %s is for the repository %s as well, for which the policy has no rule", scope, scope)
 }
 
 // unsaid lists what a rule requires beyond signatures.
