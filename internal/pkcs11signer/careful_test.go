@@ -5,9 +5,12 @@ package pkcs11signer
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/pkcs11"
 
 	"github.com/signgate/signgate/internal/fault"
 )
@@ -65,5 +68,15 @@ func TestGenerateRefusesPaddedLabels(t *testing.T) {
 	for _, label := range []string{"new%20", "new%00", "%20"} {
 		_, err := Generate(t.Context(), "pkcs11:token=mute;object="+label, "p256", Options{Module: lab.Module, PIN: labPIN})
 		check(t, err, fault.Config, "pkcs11_uri_invalid", "padding")
+	}
+}
+
+// What cannot be read of a public key is said in its line, and hides no other.
+func TestListTellsWhatItCannotRead(t *testing.T) {
+	m := faultModule(t)
+	m.Withhold(pkcs11.CKO_PUBLIC_KEY, pkcs11.CKA_KEY_TYPE, pkcs11.CKR_FUNCTION_FAILED)
+	entries, err := List(t.Context(), "pkcs11:token=burnt", Options{Module: m.Path})
+	if err != nil || len(entries) != 1 || entries[0].Type != "" || !strings.Contains(entries[0].Problem, "pkcs11_device: it cannot be read: C_GetAttributeValue returned CKR_FUNCTION_FAILED") {
+		t.Errorf("%+v, %v", entries, err)
 	}
 }

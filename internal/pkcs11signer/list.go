@@ -139,6 +139,9 @@ func (v view) publicEntries(s slot, u URI, problem string) ([]Entry, error) {
 				return nil, err
 			}
 			e := Entry{URI: printed(o.uri(s), u), Problem: problem}
+			if err = explain(err, "it cannot be read"); err != nil {
+				e.Problem = fault.CodeOf(err) + ": " + err.Error()
+			}
 			entries = append(entries, e.of(half{pub, class.name}))
 		}
 	}
