@@ -30,8 +30,12 @@ func (in input) takes(verb string) bool { return strings.Contains(" "+in.verbs+"
 
 const (
 	both    = "sign verify"
-	keyed   = "sign key doctor policy-init"
-	network = "sign verify inspect policy-explain policy-test policy-init"
+	writing = "sign attest"
+	working = "sign attest verify"
+	keyed   = "sign attest key doctor policy-init"
+	trusts  = "sign attest verify inspect download contents policy-init"
+	network = "sign attest verify inspect download contents policy-explain policy-test policy-init"
+	timed   = "sign attest verify inspect download contents key doctor policy-explain policy-test policy-init"
 )
 
 // inputs returns all inputs. It is the only place where one is made: the flags,
@@ -39,12 +43,12 @@ const (
 // it.
 func inputs() []input {
 	return []input{
-		{"images", list, "", both, "image references, one per line; with digest the tags say what the signature is for"},
-		{"digest", text, "", both, "the digest of all images, as the build step prints it"},
-		{"metadata", text, "", both, "the metadata output of docker/build-push-action or docker/bake-action, in place of images"},
-		{"metadata-file", text, "", both, "a file with that JSON, for metadata above 128 KiB"},
-		{"images-from", text, "", both, "artifacts: the images that earlier steps declared to the runner, in place of images"},
-		{"recursive", boolean, "true", both, "also take each platform manifest of an index"},
+		{"images", list, "", working, "image references, one per line; with digest the tags say what the signature is for"},
+		{"digest", text, "", working, "the digest of all images, as the build step prints it"},
+		{"metadata", text, "", working, "the metadata output of docker/build-push-action or docker/bake-action, in place of images"},
+		{"metadata-file", text, "", working, "a file with that JSON, for metadata above 128 KiB"},
+		{"images-from", text, "", working, "artifacts: the images that earlier steps declared to the runner, in place of images"},
+		{"recursive", boolean, "true", working, "also take each platform manifest of an index"},
 
 		{"key", lines, "", keyed, "key URI: awskms:///…, gcpkms://…, azurekms://…, hashivault://…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
 		{"expected-key", list, "", keyed, "SPKI fingerprints (sha256:…) that the keys must have, one per key"},
@@ -57,8 +61,8 @@ func inputs() []input {
 		{"pkcs11-pin-file", text, "", keyed, "a file that holds the PIN"},
 		{"pkcs11-allow-workspace-module", boolean, "false", keyed, "load a PKCS#11 library from inside the workspace"},
 
-		{"trusted-keys", lines, "", "sign verify inspect policy-init", "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
-		{"trusted-keys-sha256", list, "", "sign verify inspect policy-init", "the SHA-256 that each trusted key file must have"},
+		{"trusted-keys", lines, "", trusts, "public keys that decide: PEM text, PEM files or env://NAME, one per line"},
+		{"trusted-keys-sha256", list, "", trusts, "the SHA-256 that each trusted key file must have"},
 		{"policy", text, "", "verify policy-explain", "a policy file, in place of trusted-keys"},
 		{"policy-sha256", text, "", "verify", "the hash that the policy must have, as signgate policy check prints it"},
 		{"rollback-state", text, "", "verify policy-explain", "a JSON file with the sequence numbers that were accepted before, for policies with rollback: deny"},
@@ -66,13 +70,23 @@ func inputs() []input {
 		{"promote-tags", list, "", both, "tags that verify moves to the image once it has passed; sign puts them into the claims, wherever they point today"},
 		{"threshold", number, "1", both, "how many distinct trusted keys must have signed"},
 
-		{"formats", list, "", both, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},
+		{"provenance", boolean, "false", writing, "attest how the images were built: SLSA provenance v1 of this workflow run"},
+		{"sbom-path", lines, "", writing, "SBOM files to attest, SPDX or CycloneDX JSON, one per line"},
+		{"scan-path", lines, "", writing, "scan reports to attest, one per line: JSON of Trivy or Grype, SARIF, or the output of clamscan"},
+		{"scan-predicate", text, "cosign", writing, "the predicate type of vulnerability scans: cosign (cosign.sigstore.dev/attestation/vuln/v1) or in-toto (in-toto.io/attestation/vulns/v0.1)"},
+		{"predicate-type", text, "", writing, "the type of predicate-path: a URI, or one of cosign's names such as openvex"},
+		{"predicate-path", text, "", writing, "a JSON file to attest as it is, with predicate-type"},
+		{"contents", text, "", writing, "attest what the images hold: layers, or files for each file as well"},
+		{"allow-unnamed", boolean, "false", writing, "attest scans that do not name the digest that they looked at"},
+		{"attestation", list, "", "verify download", "predicate types that one of the trusted keys must have attested: URIs, or cosign's names such as slsaprovenance1, spdxjson, cyclonedx, vuln"},
+
+		{"formats", list, "", working, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},
 		{"annotations", lines, "", both, "key=value, one per line: signed into the signature, or required of it by verify"},
 		{"expires", duration, "", "sign", "how long the signature is valid, such as 720h or 30d; never ends when empty"},
 		{"sequence", number, "", "sign", "a number that grows with each release; UTC milliseconds when empty"},
-		{"resign", boolean, "false", "sign", "sign again although the same signature exists"},
-		{"dry-run", boolean, "false", "sign", "do everything except writing to the registry"},
-		{"allow-untrusted-trigger", boolean, "false", "sign", "sign on pull_request_target, workflow_run and issue_comment"},
+		{"resign", boolean, "false", writing, "sign again although the same signature exists"},
+		{"dry-run", boolean, "false", writing, "do everything except writing to the registry"},
+		{"allow-untrusted-trigger", boolean, "false", writing, "sign on pull_request_target, workflow_run and issue_comment"},
 
 		{"registry-username", text, "", network, "user name for the registry of the images"},
 		{"registry-password", secret, "", network, "password or token for the registry of the images"},
@@ -82,13 +96,14 @@ func inputs() []input {
 		{"insecure-registries", list, "", network, "registry hosts that are spoken to over plain HTTP; loopback needs no entry"},
 		{"registry-ca", text, "", network, "certificates of your own authority, for the registries: a PEM file, or the PEM text"},
 		{"signature-repository", text, "", network, "the repository that holds the signatures, when it is not that of the image"},
-		{"settle", duration, "1s", "sign", "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
+		{"settle", duration, "1s", writing, "how long to wait for other writers where the registry has no referrers API; 0s does not wait"},
 		{"concurrency", number, "32", network, "how many manifests are worked on at a time"},
-		{"timeout", duration, "5m", "sign verify inspect key doctor policy-explain policy-test policy-init", "the time limit of the whole run"},
-		{"retries", number, "5", "sign verify inspect key doctor policy-explain policy-test policy-init", "how often a transient failure is tried again"},
+		{"timeout", duration, "5m", timed, "the time limit of the whole run"},
+		{"retries", number, "5", timed, "how often a transient failure is tried again"},
 
-		{"output-dir", text, "", both, "folder for report.json, inside the workspace"},
-		{"show-summary", boolean, "true", both, "write the job summary"},
+		{"audit-log", text, "", working, "a file to which one line of JSON per signature and verdict is added, chained by hashes"},
+		{"output-dir", text, "", working, "folder for report.json and report.sarif, inside the workspace"},
+		{"show-summary", boolean, "true", working, "write the job summary"},
 	}
 }
 

@@ -30,6 +30,8 @@ type options struct {
 	Concurrency           int
 	StoreIn               string // the repository of all signatures; "" for that of each image
 	ShowSummary           bool
+	Provenance            bool
+	AllowUnnamed          bool
 }
 
 // parse reads the values that were given for a verb.
@@ -43,6 +45,7 @@ func parse(v values) (o options, err error) {
 		to   *bool
 	}{
 		{"recursive", &o.Recursive}, {"resign", &o.Resign}, {"dry-run", &o.DryRun}, {"show-summary", &o.ShowSummary},
+		{"provenance", &o.Provenance}, {"allow-unnamed", &o.AllowUnnamed},
 		{"allow-untrusted-trigger", &o.AllowUntrustedTrigger}, {"pkcs11-allow-workspace-module", &o.AllowWorkspaceModule},
 	} {
 		if *b.to, err = v.bool(b.name); err != nil {

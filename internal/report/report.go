@@ -66,17 +66,19 @@ type Trust struct {
 // Subject is what happened to one manifest.
 type Subject struct {
 	image.Subject
-	Outcome    string          `json:"outcome"`
-	Written    []string        `json:"written,omitempty"` // digests of the manifests that this run wrote
-	Signed     int             `json:"signed"`            // signatures that this run made
-	Existing   int             `json:"existing"`          // signatures that were there already
-	RequestIDs []string        `json:"requestIds,omitempty"`
-	Findings   []Finding       `json:"findings"`
-	Signatures []Signature     `json:"signatures,omitempty"`
-	Ignored    []Ignored       `json:"ignored,omitempty"`
-	Skipped    []image.Skipped `json:"skipped,omitempty"`
-	Spared     bool            `json:"spared,omitempty"` // its rule only warns, and it would have been refused
-	Promoted   []string        `json:"promoted,omitempty"`
+	Outcome      string          `json:"outcome"`
+	Written      []string        `json:"written,omitempty"` // digests of the manifests that this run wrote
+	Signed       int             `json:"signed"`            // signatures that this run made
+	Existing     int             `json:"existing"`          // signatures that were there already
+	RequestIDs   []string        `json:"requestIds,omitempty"`
+	Findings     []Finding       `json:"findings"`
+	Signatures   []Signature     `json:"signatures,omitempty"`
+	Attestations []Attestation   `json:"attestations,omitempty"`
+	Attested     int             `json:"attested"` // attestations that this run made
+	Ignored      []Ignored       `json:"ignored,omitempty"`
+	Skipped      []image.Skipped `json:"skipped,omitempty"`
+	Spared       bool            `json:"spared,omitempty"` // its rule only warns, and it would have been refused
+	Promoted     []string        `json:"promoted,omitempty"`
 
 	outcomes []fault.Outcome // of the findings
 }
@@ -151,6 +153,19 @@ type Signature struct {
 	Claims      *envelope.Claims  `json:"claims,omitempty"`
 }
 
+// Attestation is an attestation that verified and met a requirement of the rule,
+// or was written by this run.
+type Attestation struct {
+	Type        string          `json:"type"` // of its predicate
+	Format      envelope.Format `json:"format"`
+	Store       string          `json:"store"`
+	Manifest    string          `json:"manifest"`
+	Key         string          `json:"key"`
+	Fingerprint string          `json:"fingerprint"`
+	Algorithm   string          `json:"algorithm"`
+	Subjects    []string        `json:"subjects"` // the digests of all manifests that it is about
+}
+
 // Ignored is an entry that did not count.
 type Ignored struct {
 	Code     string          `json:"code"`
@@ -162,12 +177,15 @@ type Ignored struct {
 
 // Decide puts a verdict into the subject, in place of what was there.
 func (s *Subject) Decide(v gate.Verdict) {
-	s.Findings, s.Signatures, s.Ignored, s.outcomes = []Finding{}, nil, nil, nil
+	s.Findings, s.Signatures, s.Attestations, s.Ignored, s.outcomes = []Finding{}, nil, nil, nil, nil
 	for _, f := range v.Findings {
 		s.add(f)
 	}
 	for _, e := range v.Signatures {
 		s.Signatures = append(s.Signatures, Describe(e))
+	}
+	for _, a := range v.Attested {
+		s.Attestations = append(s.Attestations, DescribeAttestation(a))
 	}
 	for _, i := range v.Ignored {
 		s.Ignored = append(s.Ignored, Ignored{i.Code, i.Format, i.Store, i.Manifest, i.Why})
@@ -187,6 +205,14 @@ func Describe(v envelope.Verified) Signature {
 	return Signature{
 		Format: v.Format, Store: v.Store, Manifest: v.Manifest, Key: v.Key.Name, Fingerprint: v.Key.Fingerprint,
 		Algorithm: string(v.Algorithm), Reference: v.Reference, Annotations: v.Annotations, Claims: v.Claims,
+	}
+}
+
+// DescribeAttestation returns the report's form of a verified attestation.
+func DescribeAttestation(v envelope.Verified) Attestation {
+	return Attestation{
+		Type: v.PredicateType, Format: v.Format, Store: v.Store, Manifest: v.Manifest, Key: v.Key.Name,
+		Fingerprint: v.Key.Fingerprint, Algorithm: string(v.Algorithm), Subjects: v.Subjects,
 	}
 }
 
