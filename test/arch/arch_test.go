@@ -34,6 +34,7 @@ var may = map[string][]string{
 	"internal/envelope/simplesigning":  {"internal/envelope", "internal/image", "internal/signer"},
 	"internal/envelope/bundle":         {"internal/envelope", "internal/image", "internal/signer"},
 	"internal/attest":                  {"internal/envelope", "internal/image"},
+	"internal/attest/provenance":       {"internal/attest", "internal/envelope", "internal/image"},
 	"internal/registry":                {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
 	"internal/layout":                  {"internal/image"},
 	"internal/policy":                  {"internal/signer", "internal/envelope", "internal/image"},
