@@ -16,6 +16,7 @@ registry    github.com/distribution/distribution/v3/cmd/registry      v3.1.2
 crane       github.com/google/go-containerregistry/cmd/crane          v0.22.1
 actionlint  github.com/rhysd/actionlint/cmd/actionlint                v1.7.12
 act         github.com/nektos/act                                     v0.2.89
+syft        github.com/anchore/syft/cmd/syft                          v1.38.0
 '
 
 dir=$(cache_dir)/peers
