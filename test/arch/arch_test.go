@@ -36,6 +36,7 @@ var may = map[string][]string{
 	"internal/attest":                  {"internal/envelope", "internal/image"},
 	"internal/attest/provenance":       {"internal/attest", "internal/envelope", "internal/image"},
 	"internal/attest/sbom":             {"internal/attest"},
+	"internal/attest/scan":             {"internal/attest"},
 	"internal/registry":                {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
 	"internal/layout":                  {"internal/image"},
 	"internal/policy":                  {"internal/signer", "internal/envelope", "internal/image"},

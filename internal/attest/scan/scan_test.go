@@ -1,0 +1,196 @@
+package scan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/scan"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/gate"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func archive(t testing.TB, name string) []txtar.File {
+	t.Helper()
+	a, err := txtar.ParseFile(filepath.Join("testdata", name))
+	if err != nil || len(a.Files) == 0 {
+		t.Fatal(name, err)
+	}
+	return a.Files
+}
+
+// reals returns the reports in testdata/real by name.
+func reals(t testing.TB) (out []txtar.File) {
+	t.Helper()
+	names, err := filepath.Glob("testdata/real/*[^d]") // no README.md
+	if err != nil || len(names) < 10 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, txtar.File{Name: filepath.Base(name), Data: text})
+	}
+	return out
+}
+
+// golden compares with a file in testdata, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || got != string(want) {
+		t.Errorf("%s differs (%v), which -update writes:\n%s", path, err, got)
+	}
+}
+
+// describe returns what is made of a report, for a golden file.
+func describe(name string, p attest.Predicate, err error) string {
+	if err != nil {
+		return fmt.Sprintf("-- %s --\n%s: %s\n", name, fault.CodeOf(err), err)
+	}
+	return fmt.Sprintf("-- %s --\ntype %s\ndigests %q\nnames %q\nnotes %q\n%s\n", name, p.Type, p.Digests, p.Names, p.Notes, p.Body)
+}
+
+func TestGood(t *testing.T) {
+	forms := map[scan.Form]*strings.Builder{scan.Cosign: {}, scan.InToto: {}}
+	for _, f := range archive(t, "good.txtar") {
+		for form, b := range forms {
+			p, err := scan.Read(f.Data, form)
+			if err != nil {
+				t.Errorf("%s: %v", f.Name, err)
+			}
+			b.WriteString(describe(f.Name, p, err))
+		}
+	}
+	golden(t, "good.golden", forms[scan.Cosign].String())
+	golden(t, "good-in-toto.golden", forms[scan.InToto].String())
+}
+
+func TestBad(t *testing.T) {
+	var b strings.Builder
+	for _, f := range archive(t, "bad.txtar") {
+		code, outcome := "scan_invalid", fault.Config
+		if strings.HasPrefix(f.Name, "failed-") {
+			code, outcome = "scan_failed", fault.Refused
+		}
+		p, err := scan.Read(f.Data, scan.Cosign)
+		if fault.CodeOf(err) != code || fault.OutcomeOf(err) != outcome || p.Body != nil {
+			t.Errorf("%s: %v, %+v", f.Name, err, p)
+		}
+		b.WriteString(describe(f.Name, p, err))
+	}
+	golden(t, "bad.golden", b.String())
+}
+
+// TestReal: what tools really write is read, or refused for what it is.
+func TestReal(t *testing.T) {
+	var b strings.Builder
+	for _, f := range reals(t) {
+		p, err := scan.Read(f.Data, scan.Cosign)
+		b.WriteString(describe(f.Name, p, err))
+	}
+	golden(t, "real.golden", b.String())
+}
+
+// TestTimeIsRead: the gate reads the time of each predicate that says one.
+func TestTimeIsRead(t *testing.T) {
+	read := 0
+	for _, f := range append(archive(t, "good.txtar"), reals(t)...) {
+		for _, form := range []scan.Form{scan.Cosign, scan.InToto} {
+			p, err := scan.Read(f.Data, form)
+			if err != nil {
+				continue
+			}
+			var predicate map[string]any
+			if err := json.Unmarshal(p.Body, &predicate); err != nil {
+				t.Fatal(err)
+			}
+			at, _ := gate.PredicateTime(p.Type, predicate)
+			if silent := strings.Contains(strings.Join(p.Notes, " "), "maxAge"); silent != at.IsZero() {
+				t.Errorf("%s: the time %s, and the notes %q", f.Name, at, p.Notes)
+			}
+			if !at.IsZero() {
+				read++
+			}
+		}
+	}
+	if read < 20 {
+		t.Errorf("only %d have a time", read)
+	}
+}
+
+// TestSizes: what is read is bounded, and so is what is made of it.
+func TestSizes(t *testing.T) {
+	trivy := archive(t, "good.txtar")[0].Data
+	for code, text := range map[string][]byte{
+		"":             append(bytes.Clone(trivy), bytes.Repeat([]byte(" "), scan.MaxReport-len(trivy))...),
+		"scan_invalid": append(bytes.Clone(trivy), bytes.Repeat([]byte(" "), scan.MaxReport)...),
+	} {
+		if _, err := scan.Read(text, scan.Cosign); code == "" && err != nil || code != "" && fault.CodeOf(err) != code {
+			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+	for what, list := range map[string]string{"deep": strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "crowded": "[" + strings.Repeat("0,", 5<<20) + "0]"} {
+		text := bytes.Replace(trivy, []byte("{"), []byte(`{"x":`+list+","), 1)
+		if _, err := scan.Read(text, scan.Cosign); fault.CodeOf(err) != "scan_invalid" {
+			t.Errorf("a %s report: %v", what, err)
+		}
+	}
+	var many strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&many, `{"VulnerabilityID":"CVE-%d","PkgName":"%s"},`, i, strings.Repeat("x", 100))
+	}
+	text := strings.Replace(string(trivy), `"Vulnerabilities": [`, `"Vulnerabilities": [`+many.String(), 1)
+	if _, err := scan.Read([]byte(text), scan.Cosign); fault.CodeOf(err) != "predicate_invalid" {
+		t.Errorf("a report of %d bytes: %v", len(text), err)
+	}
+}
+
+// TestPage: the example of docs/predicates/malware-scan.md is what is made.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/predicates/malware-scan.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```json\n")
+	example, _, _ = strings.Cut(example, "```")
+	p, err := scan.Read([]byte(`TZ=UTC
+rootfs/usr/bin/tool: Unix.Trojan.Mirai-5607483-0 FOUND
+
+----------- SCAN SUMMARY -----------
+Known viruses: 8706344
+Engine version: 1.4.6
+Scanned directories: 31
+Scanned files: 412
+Infected files: 1
+Data scanned: 70.91 MB
+Data read: 41.77 MB (ratio 1.70:1)
+Time: 155.304 sec (2 m 35 s)
+Start Date: 2026:11:22 06:50:06
+End Date:   2026:11:22 06:52:41
+`), scan.Cosign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := attest.Object([]byte(example))
+	if err != nil || string(want) != string(p.Body) {
+		t.Errorf("%v: the page has %s, and what is made is %s", err, want, p.Body)
+	}
+}
