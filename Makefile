@@ -1,6 +1,7 @@
 # make demo   the main job and three refusals, on this machine
 # make test   all tests: race detector, scripts, interop with cosign and
-#             containers/image, PKCS#11 modules, the container, workflows under act
+#             containers/image, predicates of real tools, PKCS#11 modules, the
+#             container, workflows under act
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
 # make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
@@ -12,13 +13,13 @@ FUZZTIME ?= 10s
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit storm soak fuzz interop hsm e2e docs build lint bench clean
+.PHONY: demo test unit storm soak fuzz predicates interop hsm e2e docs build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
 	go run ./cmd/signgate demo
 
-test: lint unit docs storm interop hsm e2e
+test: lint unit docs storm predicates interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
@@ -36,6 +37,11 @@ fuzz:
 
 docs:
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
+
+predicates:
+	@test/setup/need.sh clamav
+	@test/setup/peers.sh syft
+	go test -count=1 -timeout 15m ./test/predicates
 
 interop:
 	@test/setup/need.sh cc softhsm2 opensc
