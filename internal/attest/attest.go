@@ -3,18 +3,18 @@
 // A signature in a Sigstore bundle is a statement with the predicate type
 // https://sigstore.dev/cosign/sign/v1 and the image as its only subject. The
 // predicate holds our claims (docs/claims.md); the user's annotations stand in
-// the subject, where cosign looks for them. Statements follow
+// the subject, where cosign looks for them. An attestation is a statement of
+// another type about one or several manifests; the packages below this one make
+// its predicate. Statements follow
 // https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
 package attest
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	in_toto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -29,58 +29,87 @@ const statementV01 = "https://in-toto.io/Statement/v0.1"
 // Signature returns the statement that signs subject with the claims and
 // annotations, as JSON.
 func Signature(subject image.Subject, claims envelope.Claims, annotations map[string]string) ([]byte, error) {
-	predicate, err := structOf(map[string]envelope.Claims{envelope.ClaimsKey: claims})
+	predicate, err := Of(map[string]envelope.Claims{envelope.ClaimsKey: claims})
 	if err != nil {
 		return nil, err
 	}
-	rd := &in_toto.ResourceDescriptor{
-		Name:   subject.Repository,
-		Digest: map[string]string{"sha256": strings.TrimPrefix(subject.Digest, "sha256:")},
-	}
+	rd := resource(subject)
 	if len(annotations) > 0 {
-		if rd.Annotations, err = structOf(annotations); err != nil {
+		values := map[string]any{}
+		for name, value := range annotations {
+			values[name] = value
+		}
+		if rd.Annotations, err = structpb.NewStruct(values); err != nil {
 			return nil, err
 		}
 	}
-	s := &in_toto.Statement{
-		Type: in_toto.StatementTypeUri, Subject: []*in_toto.ResourceDescriptor{rd},
-		PredicateType: envelope.SignaturePredicate, Predicate: predicate,
-	}
-	if err := s.Validate(); err != nil {
-		return nil, fmt.Errorf("making the statement for %s: %w", subject, err)
-	}
-	return marshal(s)
+	return write(envelope.SignaturePredicate, predicate, rd)
 }
 
-func structOf(v any) (*structpb.Struct, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+// Statement returns the statement that the predicate is true of all subjects, as
+// JSON. A subject that is given several times is in it once.
+func Statement(p Predicate, subjects ...image.Subject) ([]byte, error) {
+	var list []*in_toto.ResourceDescriptor
+	seen := map[string]bool{}
+	for _, s := range subjects {
+		if !seen[s.String()] {
+			seen[s.String()] = true
+			list = append(list, resource(s))
+		}
 	}
-	s := new(structpb.Struct)
-	return s, protojson.Unmarshal(data, s)
+	return write(p.Type, p.Body, list...)
 }
 
-// marshal returns compact JSON; protojson alone varies its spaces.
-func marshal(s *in_toto.Statement) ([]byte, error) {
-	data, err := protojson.Marshal(s)
-	if err != nil {
-		return nil, err
+func resource(s image.Subject) *in_toto.ResourceDescriptor {
+	return &in_toto.ResourceDescriptor{Name: s.Repository, Digest: map[string]string{"sha256": strings.TrimPrefix(s.Digest, "sha256:")}}
+}
+
+// write returns a statement as compact JSON, the predicate as it is.
+func write(predicateType string, predicate jsontext.Value, subjects ...*in_toto.ResourceDescriptor) ([]byte, error) {
+	check := &in_toto.Statement{Type: in_toto.StatementTypeUri, Subject: subjects, PredicateType: predicateType, Predicate: &structpb.Struct{}}
+	if err := check.Validate(); err != nil {
+		return nil, fmt.Errorf("making a statement of the type %s: %w", predicateType, err)
 	}
-	var compact bytes.Buffer
-	err = json.Compact(&compact, data)
-	return compact.Bytes(), err
+	list := make([]jsontext.Value, len(subjects))
+	for i, s := range subjects {
+		text, err := protojson.Marshal(s)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = text
+	}
+	return json.Marshal(struct {
+		Type          string           `json:"_type"`
+		Subject       []jsontext.Value `json:"subject"`
+		PredicateType string           `json:"predicateType"`
+		Predicate     jsontext.Value   `json:"predicate"`
+	}{in_toto.StatementTypeUri, list, predicateType, predicate})
+}
+
+// statement is an in-toto statement as it is read.
+type statement struct {
+	Type          string         `json:"_type"`
+	Subject       []descriptor   `json:"subject"`
+	PredicateType string         `json:"predicateType"`
+	Predicate     jsontext.Value `json:"predicate"`
+}
+
+// descriptor is the part of in-toto's ResourceDescriptor that says which
+// manifest a statement is about.
+type descriptor struct {
+	Name        string                    `json:"name"`
+	Digest      map[string]string         `json:"digest"`
+	Annotations map[string]jsontext.Value `json:"annotations"`
 }
 
 // Read parses a statement that has verified and adds what it says to v. It
 // refuses ("signature_malformed") what is no statement, one without a
-// subject with a SHA-256 digest, a signature with several subjects, and claims that cannot be read. A
-// statement with another predicate type is returned as such, without claims and
-// with its predicate.
-func Read(v *envelope.Verified, statement []byte) error {
-	var s in_toto.Statement
-	var err error
-	if err = (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(statement, &s); err != nil {
+// subject with a SHA-256 digest, a signature with several subjects, and claims
+// that cannot be read. A statement with another predicate type is returned as
+// such, without claims and with its predicate.
+func Read(v *envelope.Verified, text []byte) error {
+	var s statement
+	if err := json.Unmarshal(text, &s); err != nil {
 		return envelope.Malformed(v.Candidate, "its statement: %w", err)
 	}
 	if s.Type != in_toto.StatementTypeUri && s.Type != statementV01 {
@@ -91,7 +120,7 @@ func Read(v *envelope.Verified, statement []byte) error {
 	}
 	v.PredicateType = s.PredicateType
 	for _, subject := range s.Subject {
-		digest := "sha256:" + subject.GetDigest()["sha256"]
+		digest := "sha256:" + subject.Digest["sha256"]
 		if image.CheckDigest(digest) == nil {
 			v.SubjectDigest, v.Subjects = digest, append(v.Subjects, digest)
 		}
@@ -99,53 +128,44 @@ func Read(v *envelope.Verified, statement []byte) error {
 	if len(v.Subjects) == 0 {
 		return envelope.Malformed(v.Candidate, "its statement has no SHA-256 digest of a subject")
 	}
+	if kind := s.Predicate.Kind(); len(s.Predicate) > 0 && kind != '{' && kind != 'n' {
+		return envelope.Malformed(v.Candidate, "its predicate is %s, not an object", kindName(kind))
+	}
 	v.Annotations = flatten(s.Subject[0].Annotations)
 	if s.PredicateType != envelope.SignaturePredicate {
-		v.Predicate, err = predicate(statement)
-		return err
+		v.Predicate = s.Predicate
+		return nil
 	}
 	return readClaims(v, s.Predicate)
 }
 
-// predicate returns the predicate of a statement that has been parsed, with its
-// numbers as they stand there: a float64 would round the large ones.
-func predicate(statement []byte) (map[string]any, error) {
-	var members map[string]json.RawMessage // its names are not folded, as those of a struct would be
-	if err := json.Unmarshal(statement, &members); err != nil {
-		return nil, err
+func readClaims(v *envelope.Verified, predicate jsontext.Value) error {
+	var members map[string]jsontext.Value
+	if len(predicate) > 0 {
+		if err := json.Unmarshal(predicate, &members); err != nil {
+			return envelope.Malformed(v.Candidate, "its predicate: %w", err)
+		}
 	}
-	var out map[string]any
-	dec := json.NewDecoder(bytes.NewReader(members["predicate"]))
-	dec.UseNumber()
-	if err := dec.Decode(&out); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return out, nil
-}
-
-func readClaims(v *envelope.Verified, predicate *structpb.Struct) error {
-	value, ok := predicate.GetFields()[envelope.ClaimsKey]
+	claims, ok := members[envelope.ClaimsKey]
 	if !ok {
 		return nil
 	}
-	data, err := protojson.Marshal(value)
-	if err == nil {
-		v.Claims, err = envelope.ParseClaims(data)
-	}
-	if err != nil {
+	var err error
+	if v.Claims, err = envelope.ParseClaims(claims); err != nil {
 		return envelope.Malformed(v.Candidate, "%w", err)
 	}
 	return nil
 }
 
-func flatten(s *structpb.Struct) map[string]string {
+// flatten returns strings as such, and other values as their JSON.
+func flatten(annotations map[string]jsontext.Value) map[string]string {
 	out := map[string]string{}
-	for k, v := range s.GetFields() {
-		if text, ok := v.GetKind().(*structpb.Value_StringValue); ok {
-			out[k] = text.StringValue
-		} else if data, err := protojson.Marshal(v); err == nil {
-			out[k] = string(data)
+	for name, value := range annotations {
+		var text string
+		if value.Kind() != '"' || json.Unmarshal(value, &text) != nil {
+			text = string(value)
 		}
+		out[name] = text
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 )
 
 // MaxPredicate is the largest predicate that is made and read, in bytes.
@@ -106,16 +107,50 @@ func Custom(name string, text []byte) (Predicate, error) {
 // configuration fault ("predicate_invalid").
 func Object(text []byte) (jsontext.Value, error) {
 	body := jsontext.Value(text).Clone()
-	err := body.Compact()
+	err := body.Compact(jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
 	switch {
 	case err != nil:
 		return nil, fault.Configf("predicate_invalid", "correct the file", "it is not JSON as RFC 8259 has it, with each name once: %w", err)
 	case body.Kind() != '{':
-		return nil, fault.Configf("predicate_invalid", "put it into an object", "it is a JSON %s, and a predicate is an object", body.Kind())
+		return nil, fault.Configf("predicate_invalid", "put it into an object", "it is %s, and a predicate is an object", kindName(body.Kind()))
 	case len(body) > MaxPredicate:
 		return nil, fault.Configf("predicate_invalid", "make it smaller; a digest of a large document can stand for it", "it has %d bytes, more than the %d that are read", len(body), MaxPredicate)
 	}
 	return body, nil
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	}
+	return k.String()
+}
+
+// Essence returns a name for what a predicate says, which two have in common when
+// they say the same. When it was made is left out for provenance: a step that is
+// run again says nothing new.
+func Essence(predicateType string, body jsontext.Value) string {
+	text := body.Clone()
+	var members map[string]any
+	if predicateType == Provenance && json.Unmarshal(text, &members) == nil {
+		if details, ok := members["runDetails"].(map[string]any); ok {
+			if metadata, ok := details["metadata"].(map[string]any); ok {
+				delete(metadata, "finishedOn")
+			}
+		}
+		if shorter, err := Of(members); err == nil {
+			text = shorter
+		}
+	}
+	if text.Compact() != nil {
+		text = body
+	}
+	return predicateType + " " + image.DigestOf(text)
 }
 
 // Of returns v as the body of a predicate.

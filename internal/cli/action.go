@@ -9,7 +9,7 @@ import (
 )
 
 // Action is the program of the container action: its only argument is the
-// verb, sign or verify, and its inputs are INPUT_ variables. It returns the
+// verb (sign, attest or verify), and its inputs are INPUT_ variables. It returns the
 // exit code.
 func Action(ctx context.Context, p Process) int {
 	runner := actions.New(p.getenv, p.Environ, p.Stdout)
@@ -30,7 +30,7 @@ func Action(ctx context.Context, p Process) int {
 	}
 	o, err := readInputs(verb, v)
 	r := newRun(p, runner, verb, o)
-	verbs := map[string]func(context.Context) error{"sign": r.sign, "verify": r.verify}
+	verbs := map[string]func(context.Context) error{"sign": r.sign, "attest": r.sign, "verify": r.verify}
 	do := verbs[verb]
 	if err != nil {
 		do = func(context.Context) error { return err }
@@ -55,8 +55,8 @@ func knownInput(name string) bool {
 // what a run needs to report it.
 func readInputs(verb string, v values) (options, error) {
 	o, err := parse(v)
-	if verb != "sign" && verb != "verify" {
-		err = fault.Configf("verb_unknown", "use sign or verify as the container's only argument", "the action has no verb %q", verb)
+	if verb != "sign" && verb != "attest" && verb != "verify" {
+		err = fault.Configf("verb_unknown", "use sign, attest or verify as the container's only argument", "the action has no verb %q", verb)
 	} else if unknown := v.checkNames(verb, true); unknown != nil {
 		err = unknown
 	}

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
 	"github.com/signgate/signgate/internal/report"
@@ -14,26 +16,44 @@ import (
 
 // signAll plans, writes and gates every subject that it can. One that fails
 // stops no other; the run fails with it.
-func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) {
+func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []envelope.Key) error {
+	if err := r.makeDocuments(ctx); err != nil {
+		return err
+	}
+	documents, err := r.place()
+	if err != nil {
+		return err
+	}
 	plans := make([]*plan, len(r.report.Subjects))
 	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		plans[i], err = r.plan(ctx, s.Subject, keys)
 		if err == nil {
-			s.Existing, s.RequestIDs = plans[i].existing, plans[i].requestIDs
+			s.Existing = plans[i].existing
 		}
 		return err
 	})
+	if err := r.attestAll(ctx, documents, keys, plans); err != nil {
+		return err
+	}
+	r.each(ctx, "plan", func(ctx context.Context, s *report.Subject, i int) error {
+		s.AttestedThen, s.RequestIDs = plans[i].attestedThen, plans[i].requestIDs
+		if slices.ContainsFunc(plans[i].attachments, func(a envelope.Attachment) bool { return a.Format == envelope.Bundle }) {
+			return r.view(s.Subject).CheckFallback(ctx)
+		}
+		return nil
+	})
 	if r.DryRun {
 		r.each(ctx, "dry-run", func(_ context.Context, s *report.Subject, i int) error {
-			s.Signed = len(plans[i].attachments)
+			plans[i].made(s)
 			s.Pass("dry-run", "signed and verified locally, not written")
 			return nil
 		})
-		return
+		return nil
 	}
 	views := r.attachAll(ctx, plans)
 	own := publicKeys(keys)
 	r.gateAll(ctx, views, func(i int) policy.Rule { return r.signPolicy(own, trusted, plans[i]) })
+	return nil
 }
 
 // attachAll writes what was planned, waits once for other writers where that
@@ -44,7 +64,7 @@ func (r *run) attachAll(ctx context.Context, plans []*plan) []*registry.View {
 	groups := r.sameManifest()
 	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		attachments := together(plans, groups[i])
-		if v := r.view(s.Subject); len(attachments) > 0 || slices.Contains(r.Formats, envelope.SimpleSigning) && v.Behind(ctx) {
+		if v := r.view(s.Subject); len(attachments) > 0 || r.behind(ctx, v) {
 			placed[i], err = r.registry.Attach(ctx, s.Subject, v, attachments)
 		}
 		return err
@@ -59,12 +79,13 @@ func (r *run) attachAll(ctx context.Context, plans []*plan) []*registry.View {
 			return settled
 		}
 		views[i], err = r.registry.Confirm(ctx, placed[i]) // also where Attach has failed half-way: others may have lost something
-		if err == nil && placed[i].Refused != nil {
-			err = r.refused(placed[i].Refused)
+		if err == nil {
 			plans[i].refused = placed[i].Refused
+			err = r.refused(placed[i].Refused)
 		}
 		if err == nil && !s.Failed() {
-			s.Written, s.Signed = placed[i].Written, len(plans[i].attachments)
+			s.Written = placed[i].Written
+			plans[i].made(s)
 		}
 		return err
 	})
@@ -72,13 +93,25 @@ func (r *run) attachAll(ctx context.Context, plans []*plan) []*registry.View {
 	return views
 }
 
-// refused decides what becomes of a signature tag that cannot be replaced: an
-// error when the user asked for that format, and a warning otherwise.
-func (r *run) refused(err error) error {
-	if r.get("formats") != "" {
-		return err
+// behind reports whether a tag that this run writes lacks what an earlier writer
+// could not merge.
+func (r *run) behind(ctx context.Context, v *registry.View) bool {
+	return slices.Contains(r.Formats, envelope.SimpleSigning) && (v.Behind(ctx, envelope.SimpleSigning) || v.Behind(ctx, envelope.DSSE))
+}
+
+// refused decides what becomes of tags that cannot be replaced: an error when the
+// user asked for that format, and a warning otherwise.
+func (r *run) refused(tags map[envelope.Format]error) error {
+	for f, err := range tags {
+		if r.get("formats") != "" {
+			return err
+		}
+		what := "simplesigning signature"
+		if f == envelope.DSSE {
+			what = "dsse attestation"
+		}
+		r.warn(fmt.Sprintf("the bundle is attached and the %s is not: %s", what, err))
 	}
-	r.warn("the bundle is attached and the simplesigning signature is not: " + err.Error())
 	return nil
 }
 
@@ -101,9 +134,17 @@ func (r *run) sameManifest() [][]int {
 	return groups
 }
 
+// together returns what is attached to a group. Subjects of one place may share an
+// attestation.
 func together(plans []*plan, group []int) (out []envelope.Attachment) {
+	seen := map[string]bool{}
 	for _, i := range group {
-		out = append(out, plans[i].attachments...)
+		for _, a := range plans[i].attachments {
+			if id := string(a.Format) + image.DigestOf(a.Blob) + fmt.Sprint(a.Annotations); !seen[id] {
+				seen[id] = true
+				out = append(out, a)
+			}
+		}
 	}
 	return out
 }
@@ -120,7 +161,8 @@ func (r *run) share(groups [][]int, plans []*plan, views []*registry.View) {
 				f := from.Findings[len(from.Findings)-1]
 				to.Fail(f.Check, fault.Newf(from.Decided(), f.Code, f.Next, "%s", f.Fact))
 			}
-			to.Written, to.Signed = from.Written, len(plans[i].attachments)
+			to.Written = from.Written
+			plans[i].made(to)
 			views[i], plans[i].refused = views[at], plans[at].refused
 		}
 	}

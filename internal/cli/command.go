@@ -46,7 +46,7 @@ func newRoot(p Process) *cobra.Command {
 		SilenceUsage:  true,
 		Version:       p.version(),
 	}
-	root.AddCommand(newSign(p), newVerify(p), newKey(p), newInspect(p), newPolicy(p), newDoctor(p), newDemo(p), newVersion(p))
+	root.AddCommand(newSign(p), newAttest(p), newVerify(p), newDownload(p), newKey(p), newInspect(p), newPolicy(p), newDoctor(p), newDemo(p), newVersion(p))
 	return root
 }
 
@@ -64,6 +64,21 @@ Exit codes: 0 passed, 1 refused, 2 configuration, 3 undecided.`,
 	}, (*run).sign)
 }
 
+func newAttest(p Process) *cobra.Command {
+	return newRunCommand(p, "attest", &cobra.Command{
+		Use:   "attest --key URI IMAGE…",
+		Short: "Attest how images were built, what is in them, or what a scan has found",
+		Long: `Make statements about images (in-toto), sign them, attach them to the registry
+as Sigstore bundles and at cosign's attestation tag, and check that the registry
+holds them. What is there already is not made again. sign takes the same inputs
+and does both.
+
+Exit codes: 0 passed, 1 refused, 2 configuration, 3 undecided.`,
+		Example: `  signgate attest --key awskms:///alias/release --sbom-path sbom.spdx.json ghcr.io/acme/app@sha256:…
+  signgate attest --key release.key --predicate-type openvex --predicate-path vex.json ghcr.io/acme/app@sha256:…`,
+	}, (*run).sign)
+}
+
 func newVerify(p Process) *cobra.Command {
 	return newRunCommand(p, "verify", &cobra.Command{
 		Use:   "verify --trusted-keys FILE IMAGE…",
@@ -73,7 +88,8 @@ trusted keys have signed them. It talks to the registry only.
 
 Exit codes: 0 passed, 1 refused, 2 configuration, 3 undecided.`,
 		Example: `  signgate verify --trusted-keys release.pub ghcr.io/acme/app:1.4
-  signgate verify --trusted-keys a.pub --trusted-keys b.pub --threshold 2 ghcr.io/acme/app@sha256:…`,
+  signgate verify --trusted-keys a.pub --trusted-keys b.pub --threshold 2 ghcr.io/acme/app@sha256:…
+  signgate verify --trusted-keys release.pub --attestation spdxjson ghcr.io/acme/app:1.4`,
 	}, (*run).verify)
 }
 

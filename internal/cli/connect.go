@@ -49,10 +49,18 @@ func (r *run) connect(images []image.Image) error {
 	policy := r.retry()
 	policy.Budget = retry.NewBudget(20 * r.Retries)
 	r.registry = registry.New(registry.Options{
-		Keychain: k, Source: source, Push: r.report.Command == "sign" && !r.DryRun || r.report.Command == "verify" && r.get("promote-tags") != "", Insecure: r.list("insecure-registries"),
+		Keychain: k, Source: source, Push: r.writes(), Insecure: r.list("insecure-registries"),
 		RootCAs: roots, Retry: policy, Store: r.StoreIn, Settle: r.Settle, UserAgent: "signgate/" + r.process.version(),
 	})
 	return nil
+}
+
+// writes reports whether the run will write to registries.
+func (r *run) writes() bool {
+	if doneOutput[r.report.Command] != "" {
+		return !r.DryRun
+	}
+	return r.report.Command == "verify" && r.get("promote-tags") != ""
 }
 
 // registryCA returns the authorities that vouch for registries: the system's

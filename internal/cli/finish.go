@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -54,13 +54,16 @@ func (r *run) outcome(err error) fault.Outcome {
 // killed leaves that behind, and a runner that takes no outputs is found out
 // before anything is signed. A later value replaces an earlier one.
 func (r *run) declare() error {
-	if r.report.Command == "sign" {
-		if err := r.runner.SetOutput("signed", "false"); err != nil {
+	if done := doneOutput[r.report.Command]; done != "" {
+		if err := r.runner.SetOutput(done, "false"); err != nil {
 			return err
 		}
 	}
 	return r.runner.SetOutput("verified", "false")
 }
+
+// doneOutput is the output of a verb that says that it has done what it is for.
+var doneOutput = map[string]string{"sign": "signed", "attest": "attested"}
 
 const reportName = "report.json"
 
@@ -119,14 +122,10 @@ func (r *run) fail(err error) {
 // writeReport replaces report.json in dir. A link of that name is replaced and
 // not followed: the workspace may hold what somebody else put there.
 func (r *run) writeReport(dir string) error {
-	f, err := os.CreateTemp(dir, ".report-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	err = errors.Join(r.report.JSON(f), f.Chmod(0o644), f.Close())
+	var text bytes.Buffer
+	err := r.report.JSON(&text)
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, reportName))
+		err = replaceFile(filepath.Join(dir, reportName), text.Bytes())
 	}
 	r.runner.Chown(filepath.Join(dir, reportName))
 	return err
@@ -138,9 +137,9 @@ func (r *run) setOutputs(set func(name, value string), report string) {
 	r.commonOutputs(set)
 	set("report-path", report)
 	done := trueFalse(r.report.Verified())
-	if r.report.Command == "sign" {
+	if name := doneOutput[r.report.Command]; name != "" {
 		r.signOutputs(set)
-		set("signed", done)
+		set(name, done)
 	}
 	set("verified", done)
 }

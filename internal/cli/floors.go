@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -98,23 +96,4 @@ func (r *run) saveFloors() error {
 // accepted when one of its platforms is not.
 func (r *run) anyFailed(repository string) bool {
 	return slices.ContainsFunc(r.report.Subjects, func(s report.Subject) bool { return s.Repository == repository && (s.Failed() || s.Spared) })
-}
-
-// replaceFile writes a file in one step.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".state-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

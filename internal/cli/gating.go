@@ -63,7 +63,12 @@ func (r *run) gateAll(ctx context.Context, views []*registry.View, required func
 		default:
 			v = r.view(s.Subject)
 		}
-		if _, err := r.gate(ctx, s, required(i), v, min(r.Retries, 4)); err != nil || s.Index != "" {
+		rule := required(i)
+		if len(rule.Require)+len(rule.Attestations) == 0 {
+			s.Pass("attest", "nothing of what is attested is about this manifest")
+			return nil
+		}
+		if _, err := r.gate(ctx, s, rule, v, min(r.Retries, 4)); err != nil || s.Index != "" {
 			return err
 		}
 		return r.checkTags(ctx, s.Subject)

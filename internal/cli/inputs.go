@@ -102,7 +102,7 @@ func inputs() []input {
 		{"retries", number, "5", timed, "how often a transient failure is tried again"},
 
 		{"audit-log", text, "", working, "a file to which one line of JSON per signature and verdict is added, chained by hashes"},
-		{"output-dir", text, "", working, "folder for report.json and report.sarif, inside the workspace"},
+		{"output-dir", text, "", working + " download", "folder for report.json and report.sarif, or for what is downloaded, inside the workspace"},
 		{"show-summary", boolean, "true", working, "write the job summary"},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
@@ -19,9 +20,10 @@ import (
 // attachedImage is what inspect shows of one manifest.
 type attachedImage struct {
 	image.Subject
-	Attached   []registry.Attached `json:"attached"`
-	Signatures []attachedSignature `json:"signatures"`
-	Unreadable []string            `json:"unreadable,omitempty"`
+	Attached     []registry.Attached   `json:"attached"`
+	Signatures   []attachedSignature   `json:"signatures"`
+	Attestations []attachedAttestation `json:"attestations"`
+	Unreadable   []string              `json:"unreadable,omitempty"`
 }
 
 // attachedSignature is a signature and what it says. Verified tells whether
@@ -31,10 +33,17 @@ type attachedSignature struct {
 	report.Signature
 }
 
+// attachedAttestation is an attestation, and whether one of the trusted keys made
+// it.
+type attachedAttestation struct {
+	Verified bool `json:"verified"`
+	report.Attestation
+}
+
 func newInspect(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE…",
-		Short: "Show what is attached to images: signatures, who made them, what they claim",
+		Short: "Show what is attached to images: signatures and attestations, who made them, what they claim",
 		Long: `Show what is attached to images in both formats. With --trusted-keys it says
 which signatures verify; without, everything shown is only what is written
 there. It decides nothing; signgate verify does.`,
@@ -99,30 +108,41 @@ func (r *run) firstFailure() error {
 }
 
 func (r *run) inspectOne(ctx context.Context, s image.Subject, trusted []envelope.Key) (attachedImage, error) {
-	out := attachedImage{Subject: s, Attached: []registry.Attached{}, Signatures: []attachedSignature{}}
+	out := attachedImage{Subject: s, Attached: []registry.Attached{}, Signatures: []attachedSignature{}, Attestations: []attachedAttestation{}}
 	view := r.view(s)
 	attached, err := view.Attached(ctx)
 	if err != nil {
 		return out, err
 	}
 	out.Attached = append(out.Attached, attached...)
-	want := envelope.Want{} // everything
-	for c, err := range view.Candidates(ctx, s, want) {
+	for c, err := range view.Candidates(ctx, s, envelope.Want{Attestations: true}) {
 		if err != nil {
 			out.Unreadable = append(out.Unreadable, err.Error())
 			continue
 		}
-		v, err := gate.Verify(c, trusted)
+		v, err := gate.Open(c, trusted)
 		verified := err == nil
 		if !verified {
-			if v, err = hearsay(c); err != nil {
-				out.Unreadable = append(out.Unreadable, err.Error())
-				continue
-			}
+			v, err = hearsay(c)
 		}
-		out.Signatures = append(out.Signatures, attachedSignature{verified, report.Describe(v)})
+		switch {
+		case err != nil:
+			out.Unreadable = append(out.Unreadable, err.Error())
+		case gate.IsAttestation(v):
+			out.Attestations = append(out.Attestations, attachedAttestation{verified, report.DescribeAttestation(v)})
+		default:
+			out.Signatures = append(out.Signatures, attachedSignature{verified, report.Describe(v)})
+		}
 	}
 	return out, nil
+}
+
+// statementOf returns the statement in an envelope, unverified.
+func statementOf(c envelope.Candidate) ([]byte, error) {
+	if c.Format == envelope.DSSE {
+		return dsse.Unverified(c)
+	}
+	return bundle.Unverified(c)
 }
 
 // hearsay reads what a candidate says without checking its signature.
@@ -132,7 +152,7 @@ func hearsay(c envelope.Candidate) (v envelope.Verified, err error) {
 	} else {
 		v.Candidate = c
 		var statement []byte
-		if statement, err = bundle.Unverified(c); err == nil {
+		if statement, err = statementOf(c); err == nil {
 			err = attest.Read(&v, statement)
 		}
 	}

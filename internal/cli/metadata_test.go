@@ -19,7 +19,7 @@ const repoRoot = "../.."
 var actionOnly = map[string]string{"github-token": "${{ github.token }}"}
 
 // actionFiles are the metadata files and the verb each one runs.
-var actionFiles = map[string]string{"action.yml": "sign", "verify/action.yml": "verify"}
+var actionFiles = map[string]string{"action.yml": "sign", "attest/action.yml": "attest", "verify/action.yml": "verify"}
 
 func yamlInputs(verb string) string {
 	var b strings.Builder
@@ -36,7 +36,7 @@ func yamlInputs(verb string) string {
 
 func markdownInputs() string {
 	var b strings.Builder
-	b.WriteString("| input and flag | default | sign | verify | meaning |\n|---|---|---|---|---|\n")
+	b.WriteString("| input and flag | default | sign | attest | verify | meaning |\n|---|---|---|---|---|---|\n")
 	for _, in := range inputs() {
 		def := in.def
 		if def != "" {
@@ -45,7 +45,7 @@ func markdownInputs() string {
 		if actionOnly[in.name] != "" {
 			def = "the job's token (action)"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", in.name, def, tick(in.takes("sign")), tick(in.takes("verify")), in.help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", in.name, def, tick(in.takes("sign")), tick(in.takes("attest")), tick(in.takes("verify")), in.help)
 	}
 	return b.String()
 }

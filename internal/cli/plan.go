@@ -11,17 +11,26 @@ import (
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/registry"
+	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/signer"
 )
 
 // plan is what has to be attached to one subject.
 type plan struct {
-	attachments []envelope.Attachment
-	existing    int // signatures that are there already
-	requestIDs  []string
-	blobs       map[string]bool // of all of them, for policy.Group.Only
-	refused     error           // why the signature tag could not be written
+	attachments  []envelope.Attachment
+	existing     int // signatures that are there already
+	signed       int // signatures that were made
+	attested     int // attestations that were made
+	attestedThen int // attestations that are there already
+	requestIDs   []string
+	blobs        map[string]bool           // of all signatures, for policy.Group.Only
+	stated       []stated                  // the attestations that have to be there
+	known        map[string]string         // the attestations of our keys that are there; see envelopeID
+	refused      map[envelope.Format]error // why a tag of cosign's could not be written
 }
+
+// made puts into the report what was made for a subject, once it is attached.
+func (p *plan) made(s *report.Subject) { s.Signed, s.Attested = p.signed, p.attested }
 
 // plan signs the subject with each key in each format, except where the same
 // work is done already.
@@ -30,11 +39,11 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 		return nil, fault.Configf("signatures_too_many", "sign fewer tags at a time, or with fewer keys",
 			"%s would get %d signatures of one format, and readers look at %d at most", s, n, registry.MaxCandidates)
 	}
-	existing, err := r.existing(ctx, s, publicKeys(keys))
-	if err != nil {
-		return nil, err
+	p := &plan{blobs: map[string]bool{}, known: map[string]string{}}
+	existing, err := r.existing(ctx, s, publicKeys(keys), p)
+	if err != nil || r.report.Command == "attest" {
+		return p, err
 	}
-	p := &plan{blobs: map[string]bool{}}
 	var todo []work
 	for _, key := range keys {
 		for _, f := range r.Formats {
@@ -45,9 +54,6 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 	}
 	if err := r.makeAll(ctx, p, s, r.leaveOut(p, todo, existing)); err != nil {
 		return nil, err
-	}
-	if slices.Contains(r.Formats, envelope.Bundle) && len(p.attachments) > 0 {
-		return p, r.view(s).CheckFallback(ctx)
 	}
 	return p, nil
 }
@@ -65,15 +71,16 @@ func (r *run) leaveOut(p *plan, todo []work, existing []envelope.Verified) []wor
 	})
 }
 
-// existing returns the signatures of our keys that the registry holds. What
+// existing returns the signatures of our keys that the registry holds, and notes
+// the attestations. What
 // cannot be read in a store that will be written to is an error: it may be the
 // same work. A bad entry is none, nor one that the registry lists and does not
 // have, nor a list too long to be read.
-func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key) ([]envelope.Verified, error) {
+func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key, p *plan) ([]envelope.Verified, error) {
 	var out []envelope.Verified
 	v := r.view(s)
-	v.Read(ctx, r.Formats...)
-	want := envelope.Want{Formats: r.Formats, Each: max(len(s.Tags), 1), Quick: true}
+	v.Read(ctx, r.written()...)
+	want := envelope.Want{Formats: r.Formats, Each: max(len(s.Tags), 1) + len(r.documents), Quick: true, Predicates: r.predicateTypes()}
 	for _, k := range keys {
 		want.Keys = append(want.Keys, k.Fingerprint)
 	}
@@ -84,7 +91,12 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 		if err != nil {
 			continue
 		}
-		if found, err := gate.Verify(c, keys); err == nil && found.SubjectDigest == s.Digest {
+		found, err := gate.Open(c, keys)
+		switch {
+		case err != nil:
+		case gate.IsAttestation(found):
+			p.know(found, s)
+		case found.SubjectDigest == s.Digest:
 			out = append(out, found)
 		}
 	}
@@ -96,13 +108,13 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 func (r *run) blocks(c envelope.Candidate, err error) bool {
 	if store, ok := errors.AsType[*registry.StoreError](err); ok {
 		f := envelope.Bundle
-		if store.Store == registry.StoreSignatureTag {
+		if store.Store == registry.StoreSignatureTag || store.Store == registry.StoreAttestationTag {
 			f = envelope.SimpleSigning
 		}
 		return store.Store != registry.StoreFallback && slices.Contains(r.Formats, f)
 	}
 	gone := slices.Contains([]string{"referrer_missing", "blob_missing", "limit_exceeded"}, fault.CodeOf(err))
-	return !gone && !r.Resign && fault.OutcomeOf(err) == fault.Undecided && slices.Contains(r.Formats, c.Format)
+	return !gone && !r.Resign && fault.OutcomeOf(err) == fault.Undecided && slices.Contains(r.written(), c.Format)
 }
 
 // same returns the signature that is the same work as the claims: same key,

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
@@ -32,17 +33,29 @@ func (r *run) verifyRules() (rules, error) {
 	if len(trusted) == 0 {
 		return nil, fault.Configf("trust_missing", "set trusted-keys to the PEM of the public key, which signgate key public prints, or policy", "nothing says whose signatures count")
 	}
-	rule := policy.Rule{Name: "trusted-keys", Index: policy.EveryChild, Mode: policy.Enforce, Require: []policy.Group{{
-		Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats, Annotations: r.Annotations,
-	}}}
+	group := policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats, Annotations: r.Annotations}
+	rule := policy.Rule{Name: "trusted-keys", Index: policy.EveryChild, Mode: policy.Enforce, Require: []policy.Group{group}}
+	if rule.Attestations, err = r.attestedBy(trusted); err != nil {
+		return nil, err
+	}
 	if !r.Recursive {
 		rule.Index = policy.Self
 	}
 	return func(string) (policy.Rule, error) { return rule, nil }, rule.Check()
 }
 
+// attestedBy requires an attestation of each type in the input attestation, by one
+// of the keys.
+func (r *run) attestedBy(keys []envelope.Key) (out []policy.Attestation, err error) {
+	types, err := predicateTypes(r.list("attestation"))
+	for _, uri := range types {
+		out = append(out, policy.Attestation{Type: uri, Which: policy.Any, By: policy.Group{Name: "trusted-keys", Keys: keys, Min: 1}})
+	}
+	return out, err
+}
+
 func (r *run) policyRules() (rules, error) {
-	for _, name := range []string{"trusted-keys", "trusted-keys-sha256", "threshold", "formats", "annotations", "recursive"} {
+	for _, name := range []string{"trusted-keys", "trusted-keys-sha256", "threshold", "formats", "annotations", "attestation", "recursive"} {
 		if _, given := r.values[name]; given && r.get(name) != defaultOf(name) {
 			return nil, fault.Configf("inputs_contradict", "say it in the policy, or leave policy out", "%s and policy are both given", name)
 		}

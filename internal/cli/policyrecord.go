@@ -81,7 +81,6 @@ func (r *run) recordSubject(ctx context.Context, l *layout.Layout, s image.Subje
 	if r.StoreIn != "" {
 		store = r.StoreIn
 	}
-	want := envelope.Want{}
 	for _, a := range attached {
 		tag, _ := strings.CutPrefix(a.Store, "tag ")
 		if tag == a.Store {
@@ -90,11 +89,8 @@ func (r *run) recordSubject(ctx context.Context, l *layout.Layout, s image.Subje
 		if err := r.recordManifest(ctx, l, store, a.Digest, tag); err != nil {
 			return err
 		}
-		if a.PredicateType != "" {
-			want.Predicates = append(want.Predicates, a.PredicateType)
-		}
 	}
-	return r.recordEnvelopes(ctx, l, s, view, want)
+	return r.recordEnvelopes(ctx, l, s, view)
 }
 
 func (r *run) recordManifest(ctx context.Context, l *layout.Layout, repository, digest, tag string) error {
@@ -110,8 +106,8 @@ func (r *run) recordManifest(ctx context.Context, l *layout.Layout, repository, 
 
 // recordEnvelopes writes the signatures and attestations. A malformed one is
 // none in the fixture, either.
-func (r *run) recordEnvelopes(ctx context.Context, l *layout.Layout, s image.Subject, view *registry.View, want envelope.Want) error {
-	for c, err := range view.Candidates(ctx, s, want) {
+func (r *run) recordEnvelopes(ctx context.Context, l *layout.Layout, s image.Subject, view *registry.View) error {
+	for c, err := range view.Candidates(ctx, s, envelope.Want{Attestations: true}) {
 		if err != nil && fault.OutcomeOf(err) == fault.Refused {
 			r.warn("not recorded: " + err.Error())
 			continue

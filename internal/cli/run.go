@@ -65,11 +65,12 @@ type run struct {
 	report   *report.Report
 	now      time.Time
 
-	progress *progress
-	rules    rules          // of verify; nil for sign
-	policy   *policy.Policy // nil without one
-	floors   floors
-	accepted map[string]int64 // the sequence numbers of what has passed, by "repository:tag"; guarded by mu
+	progress  *progress
+	documents []document     // what sign and attest are to attest
+	rules     rules          // of verify; nil for sign
+	policy    *policy.Policy // nil without one
+	floors    floors
+	accepted  map[string]int64 // the sequence numbers of what has passed, by "repository:tag"; guarded by mu
 
 	mu    sync.Mutex                // guards report.Warnings and the rest
 	views map[string]*registry.View // by manifest

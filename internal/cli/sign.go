@@ -15,9 +15,10 @@ import (
 	"github.com/signgate/signgate/internal/signer"
 )
 
-// sign signs the images with each key in each format, attaches the signatures
-// and gates what the registry then holds. Everything is signed and verified
-// locally before the first write.
+// sign signs the images with each key in each format and makes the attestations
+// that are asked for, attaches all that and gates what the registry then holds.
+// Everything is signed and verified locally before the first write. Attest is
+// the same without signatures.
 func (r *run) sign(ctx context.Context) error {
 	if t := r.runner.Trigger(); t.Untrusted() && !r.AllowUntrustedTrigger {
 		return fault.Refusedf("untrusted_trigger", "sign in a workflow that runs on push, release or schedule, or set allow-untrusted-trigger: true after you have read what it means",
@@ -32,6 +33,9 @@ func (r *run) sign(ctx context.Context) error {
 	}
 	trusted, err := r.signTrust()
 	if err != nil {
+		return err
+	}
+	if err := r.readDocuments(); err != nil {
 		return err
 	}
 	if err := r.connect(images); err != nil {
@@ -55,8 +59,7 @@ func (r *run) sign(ctx context.Context) error {
 		r.report.Subjects = []report.Subject{}
 		return err
 	}
-	r.signAll(ctx, keys, trusted)
-	return nil
+	return r.signAll(ctx, keys, trusted)
 }
 
 // signTrust returns the trusted keys, if any, and refuses inputs that only
@@ -94,8 +97,10 @@ func (r *run) checkKeys(keys []*signer.Signer, trusted []envelope.Key) error {
 				"an endpoint override sends the calls for %s to %s, and nothing says which key is expected", k.ID(), to)
 		}
 	}
-	if err := r.signPolicy(publicKeys(keys), trusted, &plan{}).Check(); err != nil {
-		return err
+	if len(trusted) > 0 {
+		if err := r.trustedGroup(trusted).Check(); err != nil {
+			return err
+		}
 	}
 	return r.describeKeys(keys)
 }
@@ -108,17 +113,24 @@ const storedCheck = "stored "
 // each key's signature as this run made or found it; and what the trusted keys
 // ask for.
 func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Rule {
-	var out policy.Rule
+	out := policy.Rule{Attestations: r.attested(own, p)}
+	if r.report.Command == "attest" {
+		return out
+	}
 	for _, f := range r.Formats {
-		if p.refused != nil && f == envelope.SimpleSigning {
+		if p.refused[f] != nil {
 			continue // the bundle is there, and the user was told
 		}
 		out.Require = append(out.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Only: p.blobs})
 	}
 	if len(trusted) > 0 {
-		out.Require = append(out.Require, policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats})
+		out.Require = append(out.Require, r.trustedGroup(trusted))
 	}
 	return out
+}
+
+func (r *run) trustedGroup(trusted []envelope.Key) policy.Group {
+	return policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats}
 }
 
 func publicKeys(keys []*signer.Signer) []envelope.Key {
@@ -135,19 +147,38 @@ func (r *run) signOutputs(set func(name, value string)) {
 	for _, k := range r.report.Keys {
 		fingerprints, pems = append(fingerprints, k.Fingerprint), append(pems, k.PublicKey)
 	}
+	set("key-fingerprint", strings.Join(fingerprints, "\n"))
+	set("public-key", strings.Join(pems, ""))
+	if r.report.Command == "sign" {
+		set("signature-digests", r.manifests(func(s report.Subject) (out []string) {
+			for _, sig := range s.Signatures {
+				out = append(out, sig.Manifest)
+			}
+			return out
+		}))
+	}
+	set("attestation-digests", r.manifests(func(s report.Subject) (out []string) {
+		for _, a := range s.Attestations {
+			out = append(out, a.Manifest)
+		}
+		return out
+	}))
+}
+
+// manifests returns a JSON object from each digest to manifests that belong to it,
+// each once.
+func (r *run) manifests(of func(report.Subject) []string) string {
 	digests := map[string][]string{}
 	for _, s := range r.report.Subjects {
-		for _, sig := range s.Signatures {
-			if !slices.Contains(digests[s.Digest], sig.Manifest) {
-				digests[s.Digest] = append(digests[s.Digest], sig.Manifest)
+		for _, m := range of(s) {
+			if !slices.Contains(digests[s.Digest], m) {
+				digests[s.Digest] = append(digests[s.Digest], m)
 			}
 		}
 	}
 	text, err := json.Marshal(digests)
 	if err != nil {
-		text = []byte("{}")
+		return "{}"
 	}
-	set("key-fingerprint", strings.Join(fingerprints, "\n"))
-	set("public-key", strings.Join(pems, ""))
-	set("signature-digests", string(text))
+	return string(text)
 }

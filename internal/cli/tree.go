@@ -26,13 +26,17 @@ func printTree(w io.Writer, images []attachedImage) error {
 				report.Line(&b, "│    %s", line)
 			}
 		}
+		for _, a := range img.Attestations {
+			report.Line(&b, "├─ attestation %s, %s, %s", a.Type, a.Format, a.Manifest)
+			report.Line(&b, "│    key %s %s%s, about %s", orUnknown(a.Key), a.Fingerprint, verifiedNote(a.Verified), manifestCount(len(a.Subjects)))
+		}
 		for _, u := range img.Unreadable {
 			report.Line(&b, "├─ unreadable: %s", u)
 		}
 		for _, a := range img.Attached {
 			report.Line(&b, "├─ %s in the %s%s", a.Digest, a.Store, kindOf(a))
 		}
-		if len(img.Signatures)+len(img.Attached)+len(img.Unreadable) == 0 {
+		if len(img.Signatures)+len(img.Attestations)+len(img.Attached)+len(img.Unreadable) == 0 {
 			b.WriteString("├─ nothing is attached\n")
 		}
 	}
@@ -41,7 +45,7 @@ func printTree(w io.Writer, images []attachedImage) error {
 }
 
 func (s attachedSignature) details() []string {
-	out := []string{"key " + orUnknown(s.Key) + " " + s.Fingerprint + map[bool]string{true: " (verified)", false: " (not verified)"}[s.Verified]}
+	out := []string{"key " + orUnknown(s.Key) + " " + s.Fingerprint + verifiedNote(s.Verified)}
 	if s.Reference != "" {
 		out = append(out, "reference "+s.Reference)
 	}
@@ -60,6 +64,20 @@ func (s attachedSignature) details() []string {
 		out = append(out, fmt.Sprintf("by run %s of %s (%s)", c.Run.RunID, c.Run.WorkflowRef, c.Run.Event))
 	}
 	return out
+}
+
+func verifiedNote(verified bool) string {
+	if verified {
+		return " (verified)"
+	}
+	return " (not verified)"
+}
+
+func manifestCount(n int) string {
+	if n == 1 {
+		return "this manifest"
+	}
+	return fmt.Sprintf("%d manifests", n)
 }
 
 // kindOf says what a referrer is, as far as the registry says it.

@@ -44,9 +44,9 @@ func (r *run) readAhead(ctx context.Context, img image.Image) (stop func(error))
 	if img.Digest == "" {
 		return func(error) {}
 	}
-	formats := r.Formats
-	if r.report.Command != "sign" {
-		formats = firstStore(formats)
+	formats := firstStore(r.Formats)
+	if doneOutput[r.report.Command] != "" {
+		formats = r.written()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

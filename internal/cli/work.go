@@ -11,6 +11,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/signer"
@@ -85,6 +86,7 @@ func (r *run) makeAll(ctx context.Context, p *plan, s image.Subject, todo []work
 		p.attachments = append(p.attachments, a)
 		p.blobs[image.DigestOf(a.Blob)] = true
 	}
+	p.signed = len(made)
 	p.requestIDs = slices.DeleteFunc(requests, func(id string) bool { return id == "" })
 	return nil
 }
@@ -102,7 +104,7 @@ func (r *run) makeOne(ctx context.Context, s image.Subject, w work) (a envelope.
 		message = body
 	} else {
 		body, err = attest.Signature(s, w.claims, r.Annotations)
-		message = bundle.ToSign(body)
+		message = dsse.ToSign(body)
 	}
 	if err != nil {
 		return a, "", err

@@ -8,11 +8,17 @@
 package envelope
 
 import (
+	"bytes"
 	"crypto"
+	stdjson "encoding/json" // which has Number
 	"fmt"
 	"slices"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -23,10 +29,21 @@ type Format string
 const (
 	SimpleSigning Format = "simplesigning" // cosign's sha256-<hex>.sig tag
 	Bundle        Format = "bundle"        // Sigstore bundle v0.3 as an OCI referrer
+	DSSE          Format = "dsse"          // cosign's sha256-<hex>.att tag, for attestations only
 )
 
-// Formats returns all formats, in the order in which they are written.
+// Formats returns the formats of signatures, in the order in which they are
+// written.
 func Formats() []Format { return []Format{SimpleSigning, Bundle} }
+
+// Attesting returns the form that attestations have beside signatures of the
+// format: those at cosign's tags belong together.
+func (f Format) Attesting() Format {
+	if f == SimpleSigning {
+		return DSSE
+	}
+	return f
+}
 
 // SignaturePredicate is the predicate type of a signature in a bundle. An
 // attestation has another one and is never taken for a signature.
@@ -49,6 +66,9 @@ type Want struct {
 	// beside signatures; nil for none.
 	Predicates []string
 
+	// Attestations asks for those of every type.
+	Attestations bool
+
 	// Quick leaves out what matters only to a reader who is about to refuse:
 	// entries that hint at another key, and the fallback tag where the registry
 	// serves the referrers API. A signer who misses something signs again.
@@ -67,7 +87,7 @@ type Attachment struct {
 // verified except that Blob has the digest that its manifest names.
 type Candidate struct {
 	Format    Format
-	Store     string // where it was found: "referrers", "fallback tag", "signature tag"
+	Store     string // where it was found: "referrers API", "fallback tag", "signature tag", "attestation tag"
 	Manifest  string // the digest of the manifest that holds it
 	MediaType string // of the blob
 	Blob      []byte
@@ -92,9 +112,22 @@ type Verified struct {
 	Subjects      []string          // the digests of all subjects of a statement; nil in simplesigning
 	Reference     string            // simplesigning's docker-reference; "" in a bundle
 	PredicateType string            // the bundle's predicate type; "" in simplesigning
-	Predicate     map[string]any    // of an attestation; nil in a signature
+	Predicate     jsontext.Value    // of an attestation, as it was signed; nil in a signature
 	Annotations   map[string]string // the signed annotations
 	Claims        *Claims           // nil when the signer made none
+}
+
+// PredicateObject returns the predicate of an attestation with its numbers as they stand
+// there, for conditions: a float64 would round the large ones. It is nil in a
+// signature. A large predicate takes many times its size.
+func (v Verified) PredicateObject() map[string]any {
+	var out map[string]any
+	dec := stdjson.NewDecoder(bytes.NewReader(v.Predicate))
+	dec.UseNumber()
+	if dec.Decode(&out) != nil {
+		return nil // what was read as a statement has an object here, or nothing
+	}
+	return out
 }
 
 // ReaderWarning returns the stock readers that cannot verify signatures of
@@ -137,6 +170,29 @@ func VerifyBytes(keys []Key, message, sig []byte) (Key, signer.Algorithm, error)
 		}
 	}
 	return Key{}, "", fault.Refusedf("signature_invalid", "", "made by another key, or changed since")
+}
+
+// MaxBlob is the largest envelope of a signature that is read, and
+// MaxAttestation that of an attestation with the largest predicate, in bytes.
+const (
+	MaxBlob        = 4 << 20
+	MaxAttestation = 24 << 20
+)
+
+// Decode parses the JSON in the blob of c, in which each name stands once. It
+// refuses ("signature_malformed") what is larger than MaxAttestation, or has more
+// values than an envelope needs.
+func Decode(c Candidate, into any) error {
+	if len(c.Blob) > MaxAttestation {
+		return Malformed(c, "it has %d bytes, more than %d", len(c.Blob), MaxAttestation)
+	}
+	if image.Crowded(c.Blob) {
+		return Malformed(c, "it has more values than are read")
+	}
+	if err := json.Unmarshal(c.Blob, into); err != nil {
+		return Malformed(c, "%w", err)
+	}
+	return nil
 }
 
 // Malformed returns the refusal of a candidate that is not what its format

@@ -16,6 +16,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/signer"
@@ -62,7 +63,7 @@ func sealed(t testing.TB, key *mldsa.PrivateKey) (statement, payload []byte, out
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bundle.Seal(statement, sign(bundle.ToSign(statement)), envelope.SignaturePredicate, fingerprint)
+	b, err := bundle.Seal(statement, sign(dsse.ToSign(statement)), envelope.SignaturePredicate, fingerprint)
 	if err != nil {
 		t.Fatal(err)
 	}

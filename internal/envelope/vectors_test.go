@@ -1,13 +1,17 @@
 package envelope_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
 
+	library "github.com/secure-systems-lab/go-securesystemslib/dsse"
+
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/image"
 )
@@ -64,8 +68,26 @@ func TestBundle(t *testing.T) {
 	if err != nil || string(a.Blob) != want {
 		t.Errorf("%s, %v; want %s", a.Blob, err, want)
 	}
-	if got := string(bundle.ToSign([]byte(`{"a":1}`))); got != `DSSEv1 28 application/vnd.in-toto+json 7 {"a":1}` {
+	if got := string(dsse.ToSign([]byte(`{"a":1}`))); got != `DSSEv1 28 application/vnd.in-toto+json 7 {"a":1}` {
 		t.Errorf("PAE %q", got)
+	}
+}
+
+// TestDSSE: the layer as cosign writes it, and the encoding as the library of
+// DSSE has it.
+func TestDSSE(t *testing.T) {
+	a, err := dsse.Seal([]byte(`{"a":1}`), []byte("sig"), "https://acme.example/x", "sha256:00")
+	want := `{"payload":"eyJhIjoxfQ==","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"","sig":"c2ln"}]}`
+	if err != nil || string(a.Blob) != want || a.Annotations["predicateType"] != "https://acme.example/x" {
+		t.Errorf("%s %v, %v; want %s", a.Blob, a.Annotations, err, want)
+	}
+	if sig, there := a.Annotations["dev.cosignproject.cosign/signature"]; sig != "" || !there {
+		t.Error("cosign wants an empty annotation for the signature")
+	}
+	for _, payload := range []string{"", "x", strings.Repeat("é", 1000)} {
+		if got, want := dsse.ToSign([]byte(payload)), library.PAE(dsse.PayloadType, []byte(payload)); !bytes.Equal(got, want) {
+			t.Errorf("PAE %q, want %q", got, want)
+		}
 	}
 }
 

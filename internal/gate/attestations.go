@@ -1,35 +1,43 @@
 package gate
 
 import (
+	"bytes"
 	"fmt"
-	"reflect"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
 )
 
 // statement is an attestation about the subject that verified.
 type statement struct {
 	envelope.Verified
-	at    time.Time         // when it was made, by its own word; zero when it does not say
-	unmet map[[2]int]reason // by requirement and tag: why it does not meet it, once that was asked
+	blob  string                // the digest of the envelope
+	at    time.Time             // when it was made, by its own word; zero when it does not say
+	facts func() map[string]any // its predicate, for conditions
+	unmet map[[2]int]reason     // by requirement and tag: why it does not meet it, once that was asked
 }
 
 // attested notes an attestation, unless its key does not count.
 func (c *check) attested(v envelope.Verified) {
-	wanted := slices.ContainsFunc(c.Rule.Attestations, func(a policy.Attestation) bool { return a.Type == v.PredicateType && has(a.By, v.Key) })
-	if !wanted {
+	at, _ := PredicateTime(v.PredicateType, v.Predicate)
+	s := &statement{Verified: v, blob: image.DigestOf(v.Blob), at: at, unmet: map[[2]int]reason{}}
+	s.Blob = nil // it may be large, and its predicate is there
+	s.facts = sync.OnceValue(s.PredicateObject)
+	if !slices.ContainsFunc(c.Rule.Attestations, s.mayMeet) {
 		c.ignore(v.Candidate, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", v.Manifest, v.PredicateType))
 		return
 	}
 	if c.again(v) {
 		return
 	}
-	at, _ := PredicateTime(v.PredicateType, v.Predicate)
-	s := &statement{v, at, map[[2]int]reason{}}
 	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {
 		c.ignore(v.Candidate, err)
 		c.lapsed = append(c.lapsed, s)
@@ -38,11 +46,19 @@ func (c *check) attested(v envelope.Verified) {
 	c.statements = append(c.statements, s)
 }
 
-// again reports whether v says what another attestation by its key has said: a
-// registry can list one statement in many copies, and conditions cost time.
+// mayMeet reports whether the attestation is one that a requirement is about.
+func (s *statement) mayMeet(a policy.Attestation) bool {
+	return a.Type == s.PredicateType && has(a.By, s.Key) &&
+		(a.By.Formats == nil || slices.Contains(a.By.Formats, s.Format)) &&
+		(a.By.Only == nil || a.By.Only[s.blob])
+}
+
+// again reports whether v says what another attestation by its key has said in
+// the same format: a registry can list one statement in many copies, and
+// conditions cost time.
 func (c *check) again(v envelope.Verified) bool {
 	return slices.ContainsFunc(slices.Concat(c.statements, c.lapsed), func(s *statement) bool {
-		return s.PredicateType == v.PredicateType && s.Key.Fingerprint == v.Key.Fingerprint && reflect.DeepEqual(s.Predicate, v.Predicate)
+		return s.Format == v.Format && s.PredicateType == v.PredicateType && s.Key.Fingerprint == v.Key.Fingerprint && bytes.Equal(s.Predicate, v.Predicate)
 	})
 }
 
@@ -62,7 +78,7 @@ func (c *check) attestationsDone() bool {
 // attestation decides requirement i for tag t by the statements that were read.
 func (c *check) attestation(i, t int) Finding {
 	a := c.Rule.Attestations[i]
-	f := Finding{Check: "attestation " + a.Type, Tag: c.tags[t], Outcome: fault.Refused}
+	f := Finding{Check: attestationCheck(a), Tag: c.tags[t], Outcome: fault.Refused}
 	revoked := slices.ContainsFunc(of(a, c.lapsed), func(s *statement) bool { return c.lapse(s).code == "key_revoked" })
 	if e, skipped := c.Rule.Skips("attestations"); skipped && !revoked {
 		f.Outcome, f.Code, f.Fact = fault.Passed, "exception", e.String()
@@ -79,6 +95,9 @@ func (c *check) attestation(i, t int) Finding {
 		f.Outcome, f.Code, f.Fact, f.Next = fault.Undecided, unknown.Code, unknown.Why, "nothing was decided; run the gate again when the cause is gone"
 	case len(signers) >= a.By.Min:
 		f.Outcome, f.Code, f.Fact = fault.Passed, "passed", fmt.Sprintf("attested by %s", fingerprintNames(a.By, signers))
+	case a.By.Only != nil:
+		f.Code, f.Fact = "write_lost", "the registry does not show the attestation that this run wrote or relied on"
+		f.Next = "run again; if it stays, another job or a clean-up rule removes them"
 	case len(near) > 0:
 		worst, _ := heaviest(near)
 		f.Code, f.Fact, f.Next = worst.code, worst.why, "make the attestation anew from a run that meets the condition"
@@ -90,13 +109,21 @@ func (c *check) attestation(i, t int) Finding {
 	return f
 }
 
+// attestationCheck names a requirement; one for what was written says where.
+func attestationCheck(a policy.Attestation) string {
+	if a.By.Only != nil {
+		return a.By.Name + " " + a.Type
+	}
+	return "attestation " + a.Type
+}
+
 // met returns the statements that meet a requirement for some tag.
 func (c *check) met() (out []envelope.Verified) {
 	for _, s := range c.statements {
 		meets := false
 		for i, a := range c.Rule.Attestations {
 			for t := range c.tags {
-				meets = meets || s.PredicateType == a.Type && has(a.By, s.Key) && c.unmet(s, i, t).code == ""
+				meets = meets || s.mayMeet(a) && c.unmet(s, i, t).code == ""
 			}
 		}
 		if meets {
@@ -108,7 +135,7 @@ func (c *check) met() (out []envelope.Verified) {
 
 // of returns the statements that a requirement is about.
 func of(a policy.Attestation, all []*statement) []*statement {
-	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return s.PredicateType != a.Type || !has(a.By, s.Key) })
+	return slices.DeleteFunc(slices.Clone(all), func(s *statement) bool { return !s.mayMeet(a) })
 }
 
 // attestors returns the keys whose statements meet the requirement, and why
@@ -169,7 +196,7 @@ func (c *check) meets(s *statement, a policy.Attestation, tag string) reason {
 	case a.Where == nil:
 		return reason{}
 	}
-	err := a.Where.Meets(policy.Facts{Predicate: s.Predicate, PredicateType: s.PredicateType, Repository: c.Subject.Repository, Digest: c.Subject.Digest, Tag: tag})
+	err := a.Where.Meets(policy.Facts{Predicate: s.facts(), PredicateType: s.PredicateType, Repository: c.Subject.Repository, Digest: c.Subject.Digest, Tag: tag})
 	if err != nil {
 		return reason{fault.CodeOf(err), err.(*fault.Error).What + " (" + s.Manifest + ")"}
 	}
@@ -189,7 +216,7 @@ func (c *check) foundTypes(a policy.Attestation) string {
 
 // PredicateTime returns when a predicate says that it was made, and the field
 // that says so. Nobody but its signer vouches for that.
-func PredicateTime(predicateType string, predicate map[string]any) (time.Time, string) {
+func PredicateTime(predicateType string, predicate jsontext.Value) (time.Time, string) {
 	fields := map[string][]string{
 		"https://slsa.dev/provenance/v1":                   {"runDetails", "metadata", "finishedOn"},
 		"https://slsa.dev/provenance/v0.2":                 {"metadata", "buildFinishedOn"},
@@ -200,17 +227,20 @@ func PredicateTime(predicateType string, predicate map[string]any) (time.Time, s
 		"https://in-toto.io/attestation/test-result/v0.1":  {"metadata", "finishedOn"},
 		"https://signgate.dev/attestation/malware-scan/v1": {"metadata", "scanFinishedOn"},
 	}[predicateType]
-	var value any = predicate
 	for _, name := range fields {
-		m, ok := value.(map[string]any)
-		if !ok {
+		var members map[string]jsontext.Value
+		if json.Unmarshal(predicate, &members) != nil {
 			return time.Time{}, ""
 		}
-		value = m[name]
+		predicate = members[name]
 	}
-	text, _ := value.(string)
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	var t time.Time
+	var text string
+	err := json.Unmarshal(predicate, &text)
+	if err == nil {
+		t, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil || len(fields) == 0 {
 		return time.Time{}, ""
 	}
 	return t, "predicate." + fmt.Sprint(fields)

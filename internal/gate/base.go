@@ -55,7 +55,7 @@ func ProvenBases(attested []envelope.Verified) []Base {
 		if !strings.HasPrefix(v.PredicateType, provenanceType) {
 			continue
 		}
-		bases := basesIn(v.Predicate)
+		bases := basesIn(v.PredicateObject())
 		if len(bases) == 0 {
 			bases = []Base{{Name: "none in the provenance " + v.Manifest}}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/policy"
 )
@@ -82,7 +83,7 @@ func checks(b *testing.B, by []signerKey, from []envelope.Candidate) func() {
 			if err != nil {
 				b.Fatal(err)
 			}
-			message = bundle.ToSign(statement)
+			message = dsse.ToSign(statement)
 			sig = by[i].sign(b, message)
 		} else if sig, _ = base64.StdEncoding.DecodeString(c.Signature); sig == nil {
 			b.Fatal("no signature")

@@ -106,7 +106,7 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 
 // want is what the source had best begin with.
 func (r Request) want() envelope.Want {
-	w := envelope.Want{Each: len(r.Subject.Tags)}
+	w := envelope.Want{Each: max(len(r.Subject.Tags), 1) + len(r.Rule.Attestations)}
 	for _, k := range r.Rule.Keys() {
 		w.Keys = append(w.Keys, k.Fingerprint)
 	}

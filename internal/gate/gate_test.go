@@ -20,6 +20,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/gate"
@@ -83,7 +84,7 @@ func (k signerKey) bundle(t testing.TB, s image.Subject, c envelope.Claims, anno
 }
 
 func (k signerKey) statement(t testing.TB, statement []byte) envelope.Candidate {
-	a, err := bundle.Seal(statement, k.sign(t, bundle.ToSign(statement)), envelope.SignaturePredicate, k.Fingerprint)
+	a, err := bundle.Seal(statement, k.sign(t, dsse.ToSign(statement)), envelope.SignaturePredicate, k.Fingerprint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestAttacks(t *testing.T) {
 	twice := a.bundle(t, s, a.claims(s), nil)
 	twice.Blob = []byte(strings.Replace(string(twice.Blob), `"signatures":[{`, `"signatures":[{"sig":"AAAA"},{`, 1))
 	none := a.bundle(t, s, a.claims(s), nil)
-	none.Blob = []byte(`{"mediaType":"` + bundle.MediaType + `","dsseEnvelope":{"payload":"e30=","payloadType":"` + bundle.PayloadType + `","signatures":[]}}`)
+	none.Blob = []byte(`{"mediaType":"` + bundle.MediaType + `","dsseEnvelope":{"payload":"e30=","payloadType":"` + dsse.PayloadType + `","signatures":[]}}`)
 	attestation := a.statement(t, []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"`+s.Digest[7:]+`"}}],"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`))
 	subjects := a.statement(t, []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"`+s.Digest[7:]+`"}},{"digest":{"sha256":"`+s.Digest[7:]+`"}}],"predicateType":"`+envelope.SignaturePredicate+`","predicate":{}}`))
 	dupe := a.payload(t, []byte(`{"critical":{"identity":{"docker-reference":"ghcr.io/acme/app"},"image":{"docker-manifest-digest":"`+otherDigest.Digest+`","docker-manifest-digest":"`+s.Digest+`"},"type":"cosign container image signature"},"optional":null}`))

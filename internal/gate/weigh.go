@@ -8,6 +8,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -53,19 +54,24 @@ func newCheck(r Request) *check {
 // Verify checks one candidate with keys and returns what it says. It is the
 // one way from a Candidate to a Verified signature, for all formats.
 func Verify(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified, error) {
-	v, err := open(candidate, keys)
-	if err == nil && v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate {
+	v, err := Open(candidate, keys)
+	if err == nil && IsAttestation(v) {
 		return envelope.Verified{}, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", candidate.Manifest, v.PredicateType)
 	}
 	return v, err
 }
 
-// open verifies a candidate, which may be an attestation.
-func open(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified, error) {
-	if candidate.Format == envelope.SimpleSigning {
+// Open checks one candidate with keys and returns what it says. It may be an
+// attestation.
+func Open(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified, error) {
+	verify := bundle.Verify
+	switch candidate.Format {
+	case envelope.SimpleSigning:
 		return simplesigning.Verify(candidate, keys)
+	case envelope.DSSE:
+		verify = dsse.Verify
 	}
-	v, statement, err := bundle.Verify(candidate, keys)
+	v, statement, err := verify(candidate, keys)
 	if err == nil {
 		err = attest.Read(&v, statement)
 	}
@@ -75,16 +81,22 @@ func open(candidate envelope.Candidate, keys []envelope.Key) (envelope.Verified,
 	return v, nil
 }
 
+// IsAttestation reports whether what verified is no signature: it has another
+// predicate type, or stands where only attestations do.
+func IsAttestation(v envelope.Verified) bool {
+	return v.Format == envelope.DSSE || v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate
+}
+
 // weigh adds one candidate to what it counts for.
 func (c *check) weigh(candidate envelope.Candidate) {
-	v, err := open(candidate, c.keys)
+	v, err := Open(candidate, c.keys)
 	if err == nil && v.SubjectDigest != c.Subject.Digest && !slices.Contains(v.Subjects, c.Subject.Digest) {
 		err = fault.Refusedf("digest_mismatch", "", "it signs %s", v.SubjectDigest)
 	}
 	switch {
 	case err != nil:
 		c.reject(candidate, err)
-	case v.Format == envelope.Bundle && v.PredicateType != envelope.SignaturePredicate:
+	case IsAttestation(v):
 		c.attested(v)
 	default:
 		c.signed(v)
@@ -94,6 +106,9 @@ func (c *check) weigh(candidate envelope.Candidate) {
 // signed adds a signature to the tallies that it counts for.
 func (c *check) signed(v envelope.Verified) {
 	c.signatures++
+	if len(c.tallies) == 0 {
+		return // the rule asks for attestations alone
+	}
 	used, why, elsewhere := false, []reason(nil), []reason(nil)
 	for i := range c.tallies {
 		switch w := c.count(&c.tallies[i], v); w.code {
@@ -200,11 +215,14 @@ func (c *check) ignore(candidate envelope.Candidate, err error) {
 // vouches for that; it tells a changed signature from somebody else's.
 func (c *check) names(candidate envelope.Candidate) string {
 	fingerprint := ""
-	if candidate.Format == envelope.SimpleSigning {
+	switch candidate.Format {
+	case envelope.SimpleSigning:
 		if v, err := simplesigning.Unverified(candidate); err == nil && v.Claims != nil && v.Claims.Key != nil {
 			fingerprint = v.Claims.Key.Fingerprint
 		}
-	} else {
+	case envelope.DSSE:
+		fingerprint = candidate.Hint
+	default:
 		fingerprint = bundle.HintOf(candidate)
 	}
 	for _, k := range c.keys {

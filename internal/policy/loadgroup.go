@@ -113,6 +113,7 @@ func (l *loader) attestation(n *yaml.Node) Attestation {
 	}
 	if m["by"] != nil {
 		a.By = l.group(m["by"], "signers")
+		a.By.Formats = nil // wherever an attestation stands
 	}
 	if a.Which != Any && m["maxAge"] == nil {
 		l.fail(m["which"], "add maxAge, or write which: any", "which: %s without maxAge does not notice when the newest was deleted", a.Which)

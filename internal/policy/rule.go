@@ -65,7 +65,7 @@ const (
 // Attestation asks for statements of a predicate type.
 type Attestation struct {
 	Type   string
-	By     Group
+	By     Group // without Formats any counts
 	Which  Which
 	MaxAge time.Duration // by the time that the predicate has; 0 for any age
 	Where  *Condition    // nil for any predicate
@@ -91,25 +91,28 @@ type Base struct {
 // not refuse anything or could never be met: no group, a group without keys or
 // formats, a threshold below one or above the number of distinct keys.
 func (r Rule) Check() error {
-	if len(r.Require) == 0 {
+	if len(r.Require)+len(r.Attestations) == 0 {
 		return fault.Configf("policy_invalid", "set trusted-keys", "nothing is required of the images")
 	}
 	for _, g := range r.Require {
-		if err := g.check(); err != nil {
+		if err := g.Check(); err != nil {
 			return err
 		}
 	}
 	for _, a := range r.Attestations {
 		g := a.By
-		g.Name, g.Formats = a.Type, envelope.Formats()
-		if err := g.check(); err != nil {
+		if g.Name = a.Type; g.Formats == nil {
+			g.Formats = envelope.Formats() // in any
+		}
+		if err := g.Check(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g Group) check() error {
+// Check is Rule.Check for one group.
+func (g Group) Check() error {
 	distinct := g.distinct()
 	switch {
 	case distinct == 0:

@@ -16,17 +16,24 @@ import (
 // Placed is what Attach has written for one subject, and what Confirm has to
 // find.
 type Placed struct {
-	Written []string // digests of the bundle manifests and, after Confirm, of the one at the signature tag
-	Refused error    // why the signature tag could not be replaced ("tag_immutable"); the bundles are there
+	Written []string                  // digests of the bundle manifests and, after Confirm, of those at cosign's tags
+	Refused map[envelope.Format]error // why a tag of cosign's could not be replaced ("tag_immutable"); the bundles are there
 
 	subject image.Subject
 	formats []envelope.Format
 	api     bool              // the registry serves the referrers API
 	bundles map[string][]byte // the manifests of the bundles, by digest
-	layers  merged            // what the signature tag has to hold; no tag for nothing
-	wrote   bool              // the signature tag was written
+	tags    []*placedTag      // what cosign's tags have to hold
 	index   merged            // what the fallback tag has to hold
 	old     tagged            // what the fallback tag held before
+}
+
+// placedTag is what one of cosign's tags has to hold.
+type placedTag struct {
+	cosignTag
+	layers  merged
+	wrote   bool  // the tag was written
+	refused error // it could not be
 }
 
 // Attach writes attachments to where they are stored. Blobs come first and
@@ -38,22 +45,21 @@ type Placed struct {
 // A writer that comes after may not have seen what is written here, so Confirm
 // has to follow, after Settle.
 func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachments []envelope.Attachment) (*Placed, error) {
-	p := &Placed{subject: s, bundles: map[string][]byte{}}
-	var bundles, layers []envelope.Attachment
+	p := &Placed{subject: s, bundles: map[string][]byte{}, Refused: map[envelope.Format]error{}}
+	by := map[envelope.Format][]envelope.Attachment{}
 	for _, a := range attachments {
-		if a.Format == envelope.SimpleSigning {
-			layers = append(layers, a)
-		} else {
-			bundles = append(bundles, a)
-		}
+		by[a.Format] = append(by[a.Format], a)
 	}
+	bundles := by[envelope.Bundle]
 	known, err := v.support(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.api = known == supported
-	if len(layers) > 0 || v.Behind(ctx) {
-		p.formats, p.layers = append(p.formats, envelope.SimpleSigning), c.signatureLayers(s, p.api)
+	for _, k := range cosignTags() {
+		if len(by[k.format]) > 0 || v.behind(ctx, k) {
+			p.formats, p.tags = append(p.formats, k.format), append(p.tags, &placedTag{cosignTag: k, layers: c.layers(k, s, p.api)})
+		}
 	}
 	if len(bundles) > 0 {
 		p.formats = append(p.formats, envelope.Bundle)
@@ -65,10 +71,22 @@ func (c *Client) Attach(ctx context.Context, s image.Subject, v *View, attachmen
 	if len(bundles) > 0 {
 		g.Go(func() error { return c.attachBundles(ctx, v, p, bundles) })
 	}
-	if len(layers) > 0 {
-		g.Go(func() error { return c.attachLayers(ctx, v, p, layers) })
+	for _, t := range p.tags {
+		if layers := by[t.format]; len(layers) > 0 {
+			g.Go(func() error { return c.attachLayers(ctx, v, p, t, layers) })
+		}
 	}
-	return p, g.Wait()
+	err = g.Wait()
+	p.noteRefused()
+	return p, err
+}
+
+func (p *Placed) noteRefused() {
+	for _, t := range p.tags {
+		if t.refused != nil {
+			p.Refused[t.format] = t.refused
+		}
+	}
 }
 
 // support returns whether the registry serves the referrers API. It is unknown
@@ -92,7 +110,9 @@ func (c *Client) probe(ctx context.Context, p *Placed) error {
 		return &StoreError{StoreReferrers, l.err}
 	}
 	p.api = l.support == supported
-	p.layers.referrer = p.api
+	for _, t := range p.tags {
+		t.layers.referrer = p.api
+	}
 	return nil
 }
 
@@ -160,15 +180,15 @@ func (c *Client) putBlobs(ctx context.Context, repository string, blobs ...[]byt
 	return g.Wait()
 }
 
-func (c *Client) attachLayers(ctx context.Context, v *View, p *Placed, layers []envelope.Attachment) error {
+func (c *Client) attachLayers(ctx context.Context, v *View, p *Placed, t *placedTag, layers []envelope.Attachment) error {
 	blobs := make([][]byte, len(layers))
 	for i, a := range layers {
 		d := describe(a.MediaType, a.Blob)
 		d.Annotations = a.Annotations
-		p.layers.items, blobs[i] = append(p.layers.items, d), a.Blob
+		t.layers.items, blobs[i] = append(t.layers.items, d), a.Blob
 	}
 	var err error
-	if p.wrote, err = c.placeLayers(ctx, v, p, p.layers, blobs, nil); err != nil {
+	if t.wrote, err = c.placeLayers(ctx, v, p, t, t.layers, blobs, nil); err != nil {
 		return err
 	}
 	if known, _ := v.support(ctx); known == supportUnknown && !p.api {
@@ -177,29 +197,29 @@ func (c *Client) attachLayers(ctx context.Context, v *View, p *Placed, layers []
 	return nil
 }
 
-// placeLayers adds layers to the signature tag, whose blobs it uploads, and
+// placeLayers adds layers to one of cosign's tags, whose blobs it uploads, and
 // reports whether it has written. A tag that cannot be replaced is noted and is
 // no error.
-func (c *Client) placeLayers(ctx context.Context, v *View, p *Placed, l merged, blobs [][]byte, merges []string) (wrote bool, err error) {
+func (c *Client) placeLayers(ctx context.Context, v *View, p *Placed, t *placedTag, l merged, blobs [][]byte, merges []string) (wrote bool, err error) {
 	_, wrote, err = c.place(ctx, v, l, func(m members, old tagged) error {
-		config, err := completeLayers(m, p.subject, old, l.referrer, merges)
+		config, err := completeLayers(t.cosignTag, m, p.subject, old, l.referrer, merges)
 		if err != nil {
 			return malformed(l.repository, l.tag, err)
 		}
 		return c.putBlobs(ctx, l.repository, append(slices.Clone(blobs), config)...)
 	})
 	if fault.CodeOf(err) == "tag_immutable" {
-		p.Refused, p.layers = err, merged{}
+		t.refused, t.layers = err, merged{}
 		return false, nil
 	}
 	return wrote, err
 }
 
-// completeLayers adds to a simple signing manifest what follows from its
+// completeLayers adds to a manifest at one of cosign's tags what follows from its
 // layers, and returns its config, an image config that lists them. Where the
 // registry serves the referrers API the manifest is a referrer, so that a
 // version of the tag that another writer replaces stays listed.
-func completeLayers(m members, s image.Subject, old tagged, api bool, merges []string) ([]byte, error) {
+func completeLayers(k cosignTag, m members, s image.Subject, old tagged, api bool, merges []string) ([]byte, error) {
 	list, err := m.descriptors("layers")
 	if err != nil {
 		return nil, err
@@ -219,7 +239,7 @@ func completeLayers(m members, s image.Subject, old tagged, api bool, merges []s
 		return nil, err
 	}
 	if api && (old.presence == Absent || old.MediaType == image.OCIManifest) {
-		err = m.setVersion(s, old, merges)
+		err = m.setVersion(k, s, old, merges)
 	}
 	return config, err
 }

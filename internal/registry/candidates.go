@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -19,7 +21,8 @@ import (
 const MaxCandidates = 64
 
 // Candidates yields the signatures that are attached to the view's subject at
-// the signature tag, in the referrers API and at the fallback tag, and an
+// the signature tag, in the referrers API and at the fallback tag, with the
+// attestations that are wanted, also at the attestation tag, and an
 // error for each store (StoreError) and each entry that could not be read. It
 // reads on only while the caller asks for more. A store that the registry says
 // is absent yields nothing, and an entry that two stores have comes once.
@@ -37,7 +40,7 @@ func (v *View) Candidates(ctx context.Context, _ image.Subject, want envelope.Wa
 				more = v.fetch(ctx, store, unseen(entries, seen), want, yield) && (err == nil || yield(envelope.Candidate{Store: store}, &StoreError{store, v.fail(err)}))
 			}
 		}
-		for _, store := range stores(want.Formats) {
+		for _, store := range stores(want) {
 			read(store, func() ([]entry, error) { return v.entries(ctx, store, want) })
 		}
 		if more && !want.Quick && v.listing(ctx).assumed {
@@ -66,12 +69,15 @@ func unseen(entries []entry, seen map[string]bool) []entry {
 // stores returns the stores in the order in which they are read: one request
 // less is needed for what is at the signature tag, and stores of a format that
 // is not wanted come last, to explain a refusal.
-func stores(formats []envelope.Format) []string {
-	bundles, layers := []string{StoreReferrers, StoreFallback}, []string{StoreSignatureTag}
-	if len(formats) > 0 && !slices.Contains(formats, envelope.SimpleSigning) {
-		return append(bundles, layers...)
+func stores(want envelope.Want) []string {
+	out := []string{StoreSignatureTag, StoreReferrers, StoreFallback}
+	if len(want.Formats) > 0 && !slices.Contains(want.Formats, envelope.SimpleSigning) {
+		out = []string{StoreReferrers, StoreFallback, StoreSignatureTag}
 	}
-	return append(layers, bundles...)
+	if len(want.Predicates) > 0 || want.Attestations {
+		out = append(out, StoreAttestationTag)
+	}
+	return out
 }
 
 // entry is one line of a list, before it is fetched.
@@ -90,7 +96,13 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) ([
 	var err error
 	switch store {
 	case StoreSignatureTag:
-		return v.layers(ctx, want)
+		return v.layers(ctx, cosignTags()[0], want)
+	case StoreAttestationTag:
+		list, err := v.layers(ctx, cosignTags()[1], want)
+		return slices.DeleteFunc(list, func(e entry) bool {
+			t := e.Annotations[dsse.PredicateTypeAnnotation]
+			return e.MediaType != dsse.MediaType || t != "" && !attests(t, want)
+		}), err
 	case StoreReferrers:
 		l := v.listing(ctx)
 		list, err = l.entries, l.err
@@ -104,9 +116,8 @@ func (v *View) entries(ctx context.Context, store string, want envelope.Want) ([
 }
 
 func bundleEntries(list []descriptor, want envelope.Want) (out []entry) {
-	types := append([]string{envelope.SignaturePredicate}, want.Predicates...)
 	for _, d := range slices.Backward(list) {
-		if d.isBundle(types...) {
+		if t := d.Annotations[bundle.PredicateTypeAnnotation]; d.isBundle() && (t == "" || wanted(t, want)) {
 			out = append(out, entry{descriptor: d, format: envelope.Bundle, key: d.Digest})
 		}
 	}
@@ -116,16 +127,27 @@ func bundleEntries(list []descriptor, want envelope.Want) (out []entry) {
 	return out
 }
 
-// layers returns the signatures at the tag. A reader who is in a hurry is about
+// wanted reports whether envelopes of a predicate type may count. The type
+// comes from an annotation, which only spares the fetch of others: what a
+// statement is, it says itself.
+func wanted(predicateType string, want envelope.Want) bool {
+	return predicateType == envelope.SignaturePredicate || attests(predicateType, want)
+}
+
+func attests(predicateType string, want envelope.Want) bool {
+	return want.Attestations || slices.Contains(want.Predicates, predicateType)
+}
+
+// layers returns the entries at a tag. A reader who is in a hurry is about
 // to write, and then merges what the tag lacks, so that counts as well.
-func (v *View) layers(ctx context.Context, want envelope.Want) (out []entry, err error) {
-	m, digest, err := v.signatures(ctx)
+func (v *View) layers(ctx context.Context, k cosignTag, want envelope.Want) (out []entry, err error) {
+	m, digest, err := v.at(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	list := m.Layers
-	if want.Quick && v.Behind(ctx) {
-		others, err := v.overwritten(ctx)
+	if want.Quick && v.behind(ctx, k) {
+		others, err := v.overwritten(ctx, k)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +155,7 @@ func (v *View) layers(ctx context.Context, want envelope.Want) (out []entry, err
 	}
 	for _, d := range slices.Backward(list) {
 		sig := d.Annotations[simplesigning.SignatureAnnotation]
-		out = append(out, entry{descriptor: d, format: envelope.SimpleSigning, key: fmt.Sprint(d.Digest, d.MediaType, d.Size, sig), manifest: digest, signature: sig})
+		out = append(out, entry{descriptor: d, format: k.format, key: fmt.Sprint(d.Digest, d.MediaType, d.Size, sig), manifest: digest, signature: sig})
 	}
 	return out, nil
 }
@@ -166,5 +188,5 @@ func arrange(entries []entry, want envelope.Want) [][]entry {
 }
 
 func tooMany(s image.Subject, store string) error {
-	return fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s has more than %d signatures at its %s", s, MaxCandidates, store)
+	return fault.Undecidedf("limit_exceeded", "delete entries that are not needed", "%s has more than %d entries in its %s that may count", s, MaxCandidates, store)
 }

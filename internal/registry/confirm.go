@@ -45,16 +45,29 @@ func (c *Client) Confirm(ctx context.Context, p *Placed) (*View, error) {
 			return v, nil
 		}
 	}
-	return nil, c.writeLost(c.signatureLayers(p.subject, false))
+	return nil, c.writeLost(p.lists()[len(p.tags)])
 }
 
-// note adds the manifest at the signature tag to what was written.
-func (p *Placed) note(ctx context.Context, v *View) {
-	if !p.wrote {
-		return
+// lists returns what the fallback tag and cosign's tags have to hold.
+func (p *Placed) lists() []merged {
+	out := []merged{p.index}
+	for _, t := range p.tags {
+		out = append(out, t.layers)
 	}
-	if t, err := v.tag(ctx, SignatureTag(p.subject.Digest)); err == nil && t.presence == Found {
-		p.Written = append(p.Written, t.Digest)
+	return out
+}
+
+// note adds the manifests at cosign's tags to what was written, and the tags
+// that could not be.
+func (p *Placed) note(ctx context.Context, v *View) {
+	p.noteRefused()
+	for _, placed := range p.tags {
+		if !placed.wrote {
+			continue
+		}
+		if t, err := v.tag(ctx, placed.of(p.subject.Digest)); err == nil && t.presence == Found {
+			p.Written = append(p.Written, t.Digest)
+		}
 	}
 }
 
@@ -62,7 +75,7 @@ func (c *Client) confirm(ctx context.Context, v *View, p *Placed, round int) (do
 	if p.api {
 		return c.confirmListed(ctx, v, p, round)
 	}
-	lost, err := c.lost(ctx, v, p.index, p.layers)
+	lost, err := c.lost(ctx, v, p.lists()...)
 	if err != nil || len(lost) == 0 {
 		return len(lost) == 0, err
 	}
@@ -75,9 +88,13 @@ const maxRelist = 4
 
 // confirmListed is confirm with the referrers API.
 func (c *Client) confirmListed(ctx context.Context, v *View, p *Placed, round int) (done bool, err error) {
-	merged, absent, err := c.mergeVersions(ctx, v, p)
-	if err != nil {
-		return false, err
+	merged, absent := false, false
+	for _, t := range p.tags {
+		wrote, gone, err := c.mergeVersions(ctx, v, p, t)
+		if err != nil {
+			return false, err
+		}
+		merged, absent = merged || wrote, absent || gone
 	}
 	unlisted := v.unlisted(ctx, p)
 	lagging := len(unlisted) > 0 || absent
@@ -96,28 +113,31 @@ func (c *Client) confirmListed(ctx context.Context, v *View, p *Placed, round in
 
 // mergeVersions writes what listed versions have and the tag has not, and
 // reports whether there was anything, and whether a listed version is absent.
-func (c *Client) mergeVersions(ctx context.Context, v *View, p *Placed) (wrote, absent bool, err error) {
-	if p.layers.tag == "" {
+func (c *Client) mergeVersions(ctx context.Context, v *View, p *Placed, t *placedTag) (wrote, absent bool, err error) {
+	if t.layers.tag == "" {
 		return false, false, nil
 	}
-	others, err := v.overwritten(ctx)
+	others, err := v.overwritten(ctx, t.cosignTag)
 	if err != nil {
 		return false, false, err
 	}
-	l := p.layers
+	l := t.layers
 	l.items = append(slices.Clone(l.items), others.layers...)
-	wrote, err = c.placeLayers(ctx, v, p, l, nil, others.from)
-	p.wrote = p.wrote || wrote
+	wrote, err = c.placeLayers(ctx, v, p, t, l, nil, others.from)
+	t.wrote = t.wrote || wrote
 	return wrote, others.absent, err
 }
 
-// unlisted returns the manifests of this run, and the version at the signature
-// tag, that the referrers API does not list. Some registries take a moment,
+// unlisted returns the manifests of this run, and the versions at cosign's
+// tags, that the referrers API does not list. Some registries take a moment,
 // and some lose one of two referrers that are pushed at the same time.
 func (v *View) unlisted(ctx context.Context, p *Placed) map[string][]byte {
 	out := maps.Clone(p.bundles)
-	if p.layers.tag != "" {
-		if t, err := v.tag(ctx, p.layers.tag); err == nil && t.presence == Found && t.MediaType == image.OCIManifest {
+	for _, placed := range p.tags {
+		if placed.layers.tag == "" {
+			continue
+		}
+		if t, err := v.tag(ctx, placed.layers.tag); err == nil && t.presence == Found && t.MediaType == image.OCIManifest {
 			out[t.Digest] = t.Body
 		}
 	}
@@ -158,6 +178,16 @@ func (c *Client) lost(ctx context.Context, v *View, lists ...merged) (out []merg
 	return out, nil
 }
 
+// placed returns what a tag of cosign's has to hold, and nil for another tag.
+func (p *Placed) placed(tag string) *placedTag {
+	for _, t := range p.tags {
+		if t.layers.tag == tag {
+			return t
+		}
+	}
+	return nil
+}
+
 // again writes lists another time: after a random wait, so that writers who
 // were in each other's way come apart, and then with the time to settle.
 func (c *Client) again(ctx context.Context, p *Placed, lists []merged) error {
@@ -167,8 +197,8 @@ func (c *Client) again(ctx context.Context, p *Placed, lists []merged) error {
 	v := c.View(p.subject)
 	for _, l := range lists {
 		var err error
-		if l.name == "layers" {
-			_, err = c.placeLayers(ctx, v, p, l, nil, nil)
+		if t := p.placed(l.tag); t != nil {
+			_, err = c.placeLayers(ctx, v, p, t, l, nil, nil)
 		} else {
 			_, _, err = c.place(ctx, v, l, nil)
 		}

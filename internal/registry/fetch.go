@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -22,7 +23,7 @@ func (v *View) fetch(ctx context.Context, store string, entries []entry, want en
 	left := MaxCandidates
 	for _, wave := range arrange(entries, want) {
 		cut := wave[:min(left, len(wave))]
-		if !v.wave(ctx, store, cut, yield) {
+		if !v.wave(ctx, store, cut, want, yield) {
 			return false
 		}
 		if left -= len(cut); len(cut) < len(wave) {
@@ -36,15 +37,16 @@ func (v *View) fetch(ctx context.Context, store string, entries []entry, want en
 type fetched struct {
 	candidate envelope.Candidate
 	blob      descriptor
+	limit     int64 // of the blob, in bytes
 	err       error
 	done      chan struct{} // closed when candidate.Blob or err is set
 }
 
 // wave fetches entries in parallel and yields them in their order. Blobs are
 // fetched ahead only as far as the memory for them goes.
-func (v *View) wave(ctx context.Context, store string, entries []entry, yield yielder) bool {
+func (v *View) wave(ctx context.Context, store string, entries []entry, want envelope.Want, yield yielder) bool {
 	ctx, cancel := context.WithCancel(ctx)
-	items := v.open(ctx, store, entries)
+	items := v.open(ctx, store, entries, want)
 	ended := make(chan struct{})
 	go func() { // owned by wave: it has ended when wave returns
 		defer close(ended)
@@ -69,26 +71,36 @@ func (v *View) wave(ctx context.Context, store string, entries []entry, yield yi
 	return more
 }
 
+func limitOf(f envelope.Format) int64 {
+	switch f {
+	case envelope.SimpleSigning:
+		return simplesigning.MaxPayload
+	case envelope.DSSE:
+		return envelope.MaxAttestation
+	}
+	return MaxBlob
+}
+
 // held is what a fetched blob takes of the memory for candidates.
 func (f *fetched) held() int64 {
-	if f.blob.Size <= 0 || f.blob.Size > maxPending {
-		return 0
+	if f.blob.Size <= 0 || f.blob.Size > f.limit {
+		return 0 // it is not fetched
 	}
-	return f.blob.Size
+	return min(f.blob.Size, maxPending)
 }
 
 // open finds the blob of each entry: for a bundle that takes its manifest.
-func (v *View) open(ctx context.Context, store string, entries []entry) []*fetched {
+func (v *View) open(ctx context.Context, store string, entries []entry, want envelope.Want) []*fetched {
 	items := make([]*fetched, len(entries))
 	var g errgroup.Group
 	g.SetLimit(maxInFlight / 4)
 	for i, e := range entries {
 		items[i] = &fetched{
 			candidate: envelope.Candidate{Format: e.format, Store: store, Manifest: e.manifest, MediaType: e.MediaType, Signature: e.signature, Hint: e.Annotations[envelope.KeyHint]},
-			blob:      e.descriptor, done: make(chan struct{}),
+			blob:      e.descriptor, limit: limitOf(e.format), done: make(chan struct{}),
 		}
 		if e.format == envelope.Bundle {
-			g.Go(func() error { v.bundle(ctx, items[i]); return nil })
+			g.Go(func() error { v.bundle(ctx, items[i], want); return nil })
 		}
 	}
 	_ = g.Wait() // each failure is in its item
@@ -107,11 +119,7 @@ func (v *View) blobs(ctx context.Context, items []*fetched) {
 		g.Go(func() error {
 			defer close(item.done)
 			if item.err == nil {
-				limit := int64(MaxBlob)
-				if item.candidate.Format == envelope.SimpleSigning {
-					limit = simplesigning.MaxPayload
-				}
-				item.candidate.Blob, item.err = v.client.blob(ctx, v.client.store(v.subject), item.blob, limit)
+				item.candidate.Blob, item.err = v.client.blob(ctx, v.client.store(v.subject), item.blob, item.limit)
 			}
 			return nil
 		})
@@ -119,10 +127,10 @@ func (v *View) blobs(ctx context.Context, items []*fetched) {
 	_ = g.Wait() // each failure is in its item
 }
 
-var errOther = errors.New("not a bundle")
+var errOther = errors.New("not a bundle that is wanted")
 
 // bundle reads the manifest of a referrer and finds its bundle.
-func (v *View) bundle(ctx context.Context, item *fetched) {
+func (v *View) bundle(ctx context.Context, item *fetched, want envelope.Want) {
 	d := item.blob
 	item.candidate.Manifest, item.blob = d.Digest, descriptor{}
 	if err := image.CheckDigest(d.Digest); err != nil {
@@ -143,6 +151,13 @@ func (v *View) bundle(ctx context.Context, item *fetched) {
 		return
 	}
 	item.blob, item.candidate.MediaType = m.Layers[0], m.Layers[0].MediaType
+	switch t := m.Annotations[bundle.PredicateTypeAnnotation]; {
+	case t == envelope.SignaturePredicate:
+	case attests(t, want):
+		item.limit = envelope.MaxAttestation
+	case t != "":
+		item.err = errOther // an index by cosign does not say so
+	}
 }
 
 func parseReferrer(c envelope.Candidate, body []byte) (m manifest, err error) {

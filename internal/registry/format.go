@@ -19,10 +19,6 @@ const (
 	configMediaType = "application/vnd.oci.image.config.v1+json"
 	createdName     = "org.opencontainers.image.created"
 
-	// signaturesType is how cosign marks a simple signing manifest that is a
-	// referrer (its registry-referrers-mode oci-1-1).
-	signaturesType = "application/vnd.dev.cosign.artifact.sig.v1+json"
-
 	// replacesName lists the versions of a signature tag that a version has
 	// merged. Nobody signs it: it only spares the reading of those.
 	replacesName = "dev.signgate.replaces"
@@ -65,9 +61,10 @@ type manifest struct {
 	Annotations   map[string]string `json:"annotations,omitempty"`
 }
 
-// SignatureTag returns the tag of a subject's simple signing manifest
-// (cosign SIGNATURE_SPEC.md, "Tag-based discovery").
-func SignatureTag(digest string) string { return FallbackTag(digest) + ".sig" }
+// SignatureTag returns the tag of a subject's simple signing manifest, and
+// AttestationTag that of its DSSE envelopes.
+func SignatureTag(digest string) string   { return cosignTags()[0].of(digest) }
+func AttestationTag(digest string) string { return cosignTags()[1].of(digest) }
 
 // FallbackTag returns the referrers tag of a subject (OCI distribution 1.1,
 // "Referrers Tag Schema").
@@ -96,15 +93,8 @@ func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor
 	return d, body, err
 }
 
-// isBundle reports whether a referrer may be a bundle of one of the types. Registries
-// that do not know a referrer's artifact type leave it out or repeat the type
-// of its config. The annotation only spares the fetch of an attestation: what
-// a bundle is, its signed statement says.
-func (d descriptor) isBundle(predicateTypes ...string) bool {
-	switch d.ArtifactType {
-	case bundle.MediaType, "", emptyMediaType:
-		t := d.Annotations[bundle.PredicateTypeAnnotation]
-		return t == "" || slices.Contains(predicateTypes, t)
-	}
-	return false
+// isBundle reports whether a referrer may be a bundle. Registries that do not
+// know a referrer's artifact type leave it out or repeat the type of its config.
+func (d descriptor) isBundle() bool {
+	return slices.Contains([]string{bundle.MediaType, "", emptyMediaType}, d.ArtifactType)
 }

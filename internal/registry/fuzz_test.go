@@ -64,15 +64,15 @@ func FuzzLists(f *testing.F) {
 		if err != nil && list != nil {
 			t.Errorf("%q: entries beside %v", body, err)
 		}
-		for _, d := range New(Options{}).View(s).layersOf(Manifest{image.DigestOf(body), image.OCIManifest, body}) {
+		for _, d := range New(Options{}).View(s).layersOf(cosignTags()[0], Manifest{image.DigestOf(body), image.OCIManifest, body}) {
 			if raw, err := d.raw(); err != nil || !bytes.Contains(body, raw) {
 				t.Errorf("%q: the layer %q is not in it, %v", body, raw, err)
 			}
 		}
-		layers := New(Options{}).signatureLayers(s, true, describe("application/x", []byte("ours")))
+		layers := New(Options{}).layers(cosignTags()[0], s, true, describe("application/x", []byte("ours")))
 		old := tagged{Manifest: Manifest{image.DigestOf(body), image.OCIManifest, body}, presence: Found}
 		if m, changed, err := layers.extend(old); err == nil && changed {
-			if _, err := completeLayers(m, s, old, true, nil); err == nil && m["subject"] == nil {
+			if _, err := completeLayers(cosignTags()[0], m, s, old, true, nil); err == nil && m["subject"] == nil {
 				t.Errorf("%q became no referrer", body)
 			}
 		}

@@ -168,7 +168,7 @@ func TestDeadWriter(t *testing.T) {
 	c := newClient(1)
 	v := c.View(x.s)
 	v.Read(t.Context(), envelope.Formats()...)
-	if !v.Behind(t.Context()) {
+	if !v.Behind(t.Context(), envelope.SimpleSigning) {
 		t.Fatal("not behind")
 	}
 	p, err := c.Attach(t.Context(), x.s, v, nil)
@@ -279,7 +279,7 @@ func TestNotImmutable(t *testing.T) {
 		}
 		return lags
 	})
-	if p, err := attach(t.Context(), newClient(2), x.s, attachments("second")[:1]); fault.CodeOf(err) != "registry_unavailable" || p.Refused != nil {
+	if p, err := attach(t.Context(), newClient(2), x.s, attachments("second")[:1]); fault.CodeOf(err) != "registry_unavailable" || len(p.Refused) > 0 {
 		t.Errorf("%v, %v", p.Refused, err)
 	}
 	y := newTag(t)
@@ -288,7 +288,7 @@ func TestNotImmutable(t *testing.T) {
 	v := c.View(y.s)
 	v.Read(t.Context(), envelope.Formats()...)
 	y.sign("first")
-	if p, err := c.Attach(t.Context(), y.s, v, attachments("second")); err != nil || fault.CodeOf(p.Refused) != "tag_immutable" {
+	if p, err := c.Attach(t.Context(), y.s, v, attachments("second")); err != nil || fault.CodeOf(p.Refused[envelope.SimpleSigning]) != "tag_immutable" {
 		t.Errorf("%v, %v", p.Refused, err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
@@ -14,7 +14,7 @@ import (
 // The limits of what is read, in bytes.
 const (
 	MaxManifest = 4 << 20
-	MaxBlob     = bundle.MaxBundle
+	MaxBlob     = envelope.MaxBlob
 	maxReferrer = 1 << 20 // the manifest of a bundle
 )
 

@@ -27,8 +27,8 @@ func (c *Client) fallbackIndex(s image.Subject, items ...descriptor) merged {
 	return merged{repository: c.store(s), tag: FallbackTag(s.Digest), subject: s, mediaType: image.OCIIndex, name: "manifests", items: items}
 }
 
-func (c *Client) signatureLayers(s image.Subject, referrer bool, items ...descriptor) merged {
-	return merged{repository: c.store(s), tag: SignatureTag(s.Digest), subject: s, mediaType: image.OCIManifest, name: "layers", items: items, referrer: referrer}
+func (c *Client) layers(k cosignTag, s image.Subject, referrer bool, items ...descriptor) merged {
+	return merged{repository: c.store(s), tag: k.of(s.Digest), subject: s, mediaType: image.OCIManifest, name: "layers", items: items, referrer: referrer}
 }
 
 // extend returns what is at the list's tag with the items of the list that
@@ -46,7 +46,7 @@ func (l merged) extend(t tagged) (m members, changed bool, err error) {
 		return nil, false, malformed(l.repository, l.tag, err)
 	}
 	if changed && l.name == "layers" && len(list) > maxLayers {
-		return nil, false, fault.Undecidedf("limit_exceeded", "delete signatures that are not needed", "%s would get %d signatures at its %s, and readers stop at %d", l.subject, len(list), StoreSignatureTag, maxLayers)
+		return nil, false, fault.Undecidedf("limit_exceeded", "delete entries that are not needed", "%s would get %d entries at the tag %s, and readers stop at %d", l.subject, len(list), l.tag, maxLayers)
 	}
 	plain := l.referrer && t.presence == Found && t.MediaType == image.OCIManifest && m["subject"] == nil
 	return m, changed || plain, nil

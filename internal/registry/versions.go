@@ -9,26 +9,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
 )
 
-// Where the registry serves the referrers API, each version of a signature tag
-// is a referrer. A version that is replaced stays listed, so whoever writes
+// Where the registry serves the referrers API, each version of one of cosign's
+// tags is a referrer. A version that is replaced stays listed, so whoever writes
 // can see after his write which versions the tag does not hold: he lists after
 // he has written, so of two writers at least the later one sees both. Each
 // version names those that it has merged, which makes them a history like that
 // of a version control system, and spares the reading of what is in it.
 
-// maxLayers is where cosign stops to read a signature tag.
+// maxLayers is where cosign stops to read one of its tags.
 const maxLayers = 1000
 
 // setVersion makes m a referrer of s that replaces old and merges others.
-func (m members) setVersion(s image.Subject, old tagged, merges []string) error {
+func (m members) setVersion(k cosignTag, s image.Subject, old tagged, merges []string) error {
 	if err := m.set("subject", subjectOf(s)); err != nil {
 		return err
 	}
-	if err := m.set("artifactType", signaturesType); err != nil {
+	if err := m.set("artifactType", k.artifactType); err != nil {
 		return err
 	}
 	var annotations map[string]jsontext.Value
@@ -39,6 +40,9 @@ func (m members) setVersion(s image.Subject, old tagged, merges []string) error 
 	}
 	if annotations == nil {
 		annotations = map[string]jsontext.Value{}
+	}
+	if mark := k.mark(); mark != "" {
+		annotations[formatName] = jsontext.Value(`"` + mark + `"`)
 	}
 	replaced := slices.Clone(merges)
 	if old.presence == Found {
@@ -59,21 +63,14 @@ func (m members) setVersion(s image.Subject, old tagged, merges []string) error 
 	return m.set("annotations", annotations)
 }
 
-// isVersion reports whether a referrer may be a version of the signature tag.
-// Registries that do not know a referrer's artifact type leave it out or
-// repeat the type of its config.
-func (d descriptor) isVersion() bool {
-	return d.MediaType == image.OCIManifest && slices.Contains([]string{signaturesType, configMediaType, ""}, d.ArtifactType)
-}
-
 // heads returns the listed versions that neither are at the tag nor in the
 // history of what is there, sorted.
-func (v *View) heads(ctx context.Context) ([]string, error) {
+func (v *View) heads(ctx context.Context, k cosignTag) ([]string, error) {
 	l := v.listing(ctx)
 	if l.err != nil {
 		return nil, &StoreError{StoreReferrers, l.err}
 	}
-	m, tip, err := v.signatures(ctx)
+	m, tip, err := v.at(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +90,7 @@ func (v *View) heads(ctx context.Context) ([]string, error) {
 	}
 	var out []string
 	for _, d := range l.entries {
-		if d.isVersion() && !held[d.Digest] {
+		if k.hasVersion(d) && !held[d.Digest] {
 			out = append(out, d.Digest)
 		}
 	}
@@ -101,16 +98,21 @@ func (v *View) heads(ctx context.Context) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-// Behind reports whether the signature tag lacks versions that are listed, as
-// far as both were read already: a writer was cut short before it could merge
+// Behind reports whether cosign's tag for a format lacks versions that are listed,
+// as far as both were read already: a writer was cut short before it could merge
 // them. Attach and Confirm do that, also without attachments.
-func (v *View) Behind(ctx context.Context) bool {
-	_, tagged := v.tags.Get(SignatureTag(v.subject.Digest))
+func (v *View) Behind(ctx context.Context, f envelope.Format) bool {
+	k, ok := cosignTagOf(f)
+	return ok && v.behind(ctx, k)
+}
+
+func (v *View) behind(ctx context.Context, k cosignTag) bool {
+	_, tagged := v.tags.Get(k.of(v.subject.Digest))
 	l, listed := v.referrers.Get(struct{}{})
 	if !tagged || !listed || l.support != supported {
 		return false
 	}
-	heads, err := v.heads(ctx)
+	heads, err := v.heads(ctx, k)
 	return err == nil && len(heads) > 0
 }
 
@@ -122,8 +124,8 @@ type overwritten struct {
 }
 
 // overwritten reads the versions that the tag lacks.
-func (v *View) overwritten(ctx context.Context) (out overwritten, err error) {
-	heads, err := v.heads(ctx)
+func (v *View) overwritten(ctx context.Context, k cosignTag) (out overwritten, err error) {
+	heads, err := v.heads(ctx, k)
 	if err != nil {
 		return out, err
 	}
@@ -146,18 +148,19 @@ func (v *View) overwritten(ctx context.Context) (out overwritten, err error) {
 			continue
 		}
 		out.from = append(out.from, t.Digest)
-		out.layers = append(out.layers, v.layersOf(t.Manifest)...)
+		out.layers = append(out.layers, v.layersOf(k, t.Manifest)...)
 		if len(out.layers) > maxLayers {
-			return out, fault.Undecidedf("limit_exceeded", "delete versions of its signature tag that are not needed", "the versions of the signature tag of %s have more than %d signatures", v.subject, maxLayers)
+			return out, fault.Undecidedf("limit_exceeded", "delete versions of its "+k.store+" that are not needed", "the versions of the %s of %s have more than %d entries", k.store, v.subject, maxLayers)
 		}
 	}
 	return out, nil
 }
 
-// layersOf returns the layers of a version, and none of what is no version.
-func (v *View) layersOf(raw Manifest) (items []descriptor) {
+// layersOf returns the layers of a version, and none of what is no version of the
+// tag.
+func (v *View) layersOf(k cosignTag, raw Manifest) (items []descriptor) {
 	m, err := parseSignatures(v.client.store(v.subject), raw.Digest, raw)
-	if err != nil || m.Subject == nil || m.Subject.Digest != v.subject.Digest {
+	if err != nil || m.Subject == nil || m.Subject.Digest != v.subject.Digest || !k.hasVersion(descriptor{MediaType: image.OCIManifest, ArtifactType: m.ArtifactType, Annotations: m.Annotations}) {
 		return nil
 	}
 	all, err := parseMembers(raw.Body)

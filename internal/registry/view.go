@@ -18,6 +18,8 @@ const (
 	StoreReferrers    = "referrers API"
 	StoreFallback     = "fallback tag"
 	StoreSignatureTag = "signature tag"
+
+	StoreAttestationTag = "attestation tag"
 )
 
 // StoreError is the failure to read a whole store, as opposed to one entry.
@@ -72,8 +74,8 @@ func (v *View) Read(ctx context.Context, formats ...envelope.Format) {
 	var g errgroup.Group
 	for _, f := range formats {
 		g.Go(func() error {
-			if f == envelope.SimpleSigning {
-				_, _ = v.tag(ctx, SignatureTag(v.subject.Digest))
+			if k, tagged := cosignTagOf(f); tagged {
+				_, _ = v.tag(ctx, k.of(v.subject.Digest))
 			} else {
 				_, _ = v.bundles(ctx)
 			}
@@ -103,10 +105,10 @@ func (v *View) fallback(ctx context.Context) ([]descriptor, error) {
 	return parseIndex(v.client.store(v.subject), tag, t.MediaType, t.Body)
 }
 
-// signatures returns the manifest at the signature tag, one without layers
-// where the registry says that there is none.
-func (v *View) signatures(ctx context.Context) (m manifest, digest string, err error) {
-	tag := SignatureTag(v.subject.Digest)
+// at returns the manifest at one of cosign's tags, one without layers where the
+// registry says that there is none.
+func (v *View) at(ctx context.Context, k cosignTag) (m manifest, digest string, err error) {
+	tag := k.of(v.subject.Digest)
 	t, err := v.tag(ctx, tag)
 	if err != nil || t.presence != Found {
 		return m, "", err

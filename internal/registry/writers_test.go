@@ -179,7 +179,7 @@ func TestImmutable(t *testing.T) {
 		server := registrytest.Start(t, mode)
 		server.ImmutableTags(true)
 		s := pushed(t, newClient(1), server, "app:1")
-		if p, err := attach(t.Context(), newClient(1), s, attachments("first")); err != nil || p.Refused != nil {
+		if p, err := attach(t.Context(), newClient(1), s, attachments("first")); err != nil || len(p.Refused) > 0 {
 			t.Fatal(mode, err, p.Refused)
 		}
 		p, err := attach(t.Context(), newClient(1), s, attachments("second"))
@@ -189,7 +189,7 @@ func TestImmutable(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || fault.CodeOf(p.Refused) != "tag_immutable" {
+		if err != nil || fault.CodeOf(p.Refused[envelope.SimpleSigning]) != "tag_immutable" {
 			t.Errorf("signature tag: %v, %v", err, p.Refused)
 		}
 		got := list(t, newClient(1), s)

@@ -74,7 +74,8 @@ type Subject struct {
 	Findings     []Finding       `json:"findings"`
 	Signatures   []Signature     `json:"signatures,omitempty"`
 	Attestations []Attestation   `json:"attestations,omitempty"`
-	Attested     int             `json:"attested"` // attestations that this run made
+	Attested     int             `json:"attested"`             // attestations that this run made
+	AttestedThen int             `json:"existingAttestations"` // those that were there already
 	Ignored      []Ignored       `json:"ignored,omitempty"`
 	Skipped      []image.Skipped `json:"skipped,omitempty"`
 	Spared       bool            `json:"spared,omitempty"` // its rule only warns, and it would have been refused

@@ -20,7 +20,7 @@ type action struct{ Inputs, Outputs map[string]any }
 func actions(t *testing.T) map[string]action {
 	t.Helper()
 	out := map[string]action{}
-	for uses, file := range map[string]string{"signgate/signgate": "action.yml", "signgate/signgate/verify": "verify/action.yml"} {
+	for uses, file := range map[string]string{"signgate/signgate": "action.yml", "signgate/signgate/attest": "attest/action.yml", "signgate/signgate/verify": "verify/action.yml"} {
 		var a action
 		if err := yaml.Unmarshal([]byte(read(t, file)), &a); err != nil || len(a.Inputs) == 0 || len(a.Outputs) == 0 {
 			t.Fatalf("%s: %v", file, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/envelope/simplesigning"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -110,7 +111,7 @@ func seal(t *testing.T, s *signer.Signer, alg signer.Algorithm, format envelope.
 	message := body
 	if format == envelope.Bundle {
 		body, err = attest.Signature(subject, claims, nil)
-		message = bundle.ToSign(body)
+		message = dsse.ToSign(body)
 	}
 	if err != nil {
 		t.Fatal(err)

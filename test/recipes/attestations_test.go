@@ -17,6 +17,7 @@ import (
 
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
@@ -107,7 +108,7 @@ func (r *recipe) attest(repository, digest, predicateType string, predicate map[
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	sum := sha256.Sum256(bundle.ToSign(statement))
+	sum := sha256.Sum256(dsse.ToSign(statement))
 	sig, err := ecdsa.SignASN1(rand.Reader, r.keys["ci"], sum[:])
 	if err != nil {
 		r.t.Fatal(err)

@@ -17,34 +17,25 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	pb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	common "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	pbdsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/signgate/signgate/internal/envelope"
-	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/envelope/dsse"
 )
 
 // The names that the format fixes.
 const (
-	MediaType   = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	PayloadType = "application/vnd.in-toto+json"
+	MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 	ContentAnnotation       = "dev.sigstore.bundle.content"
 	PredicateTypeAnnotation = "dev.sigstore.bundle.predicateType"
 )
 
-// MaxBundle is the largest bundle that is read, in bytes.
-const MaxBundle = 4 << 20
-
-// ToSign returns the bytes to sign for a statement: its pre-authentication
-// encoding (DSSE protocol, section "Signature Definition").
-func ToSign(statement []byte) []byte { return dsse.PAE(PayloadType, statement) }
-
 // Seal returns the referrer that carries the statement of the given predicate
-// type and the signature sig over ToSign(statement) by the key with the
+// type and the signature sig over dsse.ToSign(statement) by the key with the
 // fingerprint.
 func Seal(statement, sig []byte, predicateType, fingerprint string) (envelope.Attachment, error) {
 	b := &pb.Bundle{
@@ -53,7 +44,7 @@ func Seal(statement, sig []byte, predicateType, fingerprint string) (envelope.At
 			Content: &pb.VerificationMaterial_PublicKey{PublicKey: &common.PublicKeyIdentifier{Hint: Hint(fingerprint)}},
 		},
 		Content: &pb.Bundle_DsseEnvelope{DsseEnvelope: &pbdsse.Envelope{
-			Payload: statement, PayloadType: PayloadType, Signatures: []*pbdsse.Signature{{Sig: sig}},
+			Payload: statement, PayloadType: dsse.PayloadType, Signatures: []*pbdsse.Signature{{Sig: sig}},
 		}},
 	}
 	blob, err := protojson.Marshal(b)
@@ -83,15 +74,27 @@ func Hint(fingerprint string) string {
 // HintOf returns the fingerprint that the key hint of c stands for, and "" when
 // it has none. It proves nothing.
 func HintOf(c envelope.Candidate) string {
-	b, err := parse(c)
-	if err != nil {
+	b := new(contents)
+	if envelope.Decode(c, b) != nil {
 		return ""
 	}
-	return hintOf(b)
+	return b.hint()
 }
 
-func hintOf(b *pb.Bundle) string {
-	sum, err := base64.StdEncoding.DecodeString(b.GetVerificationMaterial().GetPublicKey().GetHint())
+// contents is the part of a bundle that is read. It is read without the
+// generated types, which hold a large attestation several times over.
+type contents struct {
+	MediaType            string `json:"mediaType"`
+	VerificationMaterial struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+	} `json:"verificationMaterial"`
+	DSSE *dsse.Envelope `json:"dsseEnvelope"`
+}
+
+func (b *contents) hint() string {
+	sum, err := base64.StdEncoding.DecodeString(b.VerificationMaterial.PublicKey.Hint)
 	if err != nil || len(sum) != sha256.Size {
 		return ""
 	}
@@ -102,57 +105,34 @@ func hintOf(b *pb.Bundle) string {
 // was signed. The errors are refusals: "signature_malformed" when c is no such
 // bundle, "signature_invalid" when it verifies with no key.
 func Verify(c envelope.Candidate, keys []envelope.Key) (envelope.Verified, []byte, error) {
-	b, env, err := open(c)
+	b, err := open(c)
 	if err != nil {
 		return envelope.Verified{}, nil, err
 	}
-	key, alg, err := envelope.VerifyBytes(envelope.HintFirst(keys, hintOf(b)), dsse.PAE(env.PayloadType, env.Payload), env.Signatures[0].Sig)
-	if err != nil {
-		return envelope.Verified{}, nil, err
-	}
-	return envelope.Verified{Candidate: c, Key: key, Algorithm: alg}, env.Payload, nil
+	return b.DSSE.Verify(c, envelope.HintFirst(keys, b.hint()))
 }
 
-func parse(c envelope.Candidate) (*pb.Bundle, error) {
-	if len(c.Blob) > MaxBundle {
-		return nil, envelope.Malformed(c, "it has %d bytes, more than %d", len(c.Blob), MaxBundle)
+// open returns the bundle in c, unverified.
+func open(c envelope.Candidate) (*contents, error) {
+	b := new(contents)
+	if err := envelope.Decode(c, b); err != nil {
+		return nil, err
 	}
-	if image.Crowded(c.Blob) {
-		return nil, envelope.Malformed(c, "it has more values than are read")
-	}
-	b := new(pb.Bundle)
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(c.Blob, b); err != nil {
-		return nil, envelope.Malformed(c, "%w", err)
-	}
-	return b, nil
-}
-
-// open returns the bundle in c and its envelope, unverified.
-func open(c envelope.Candidate) (*pb.Bundle, *pbdsse.Envelope, error) {
-	b, err := parse(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	env := b.GetDsseEnvelope()
 	switch {
 	case b.MediaType != MediaType:
-		return nil, nil, envelope.Malformed(c, "its media type is %q", b.MediaType)
-	case env == nil:
-		return nil, nil, envelope.Malformed(c, "it has no DSSE envelope")
-	case env.PayloadType != PayloadType:
-		return nil, nil, envelope.Malformed(c, "its payload type is %q", env.PayloadType)
-	case len(env.Signatures) != 1 || env.Signatures[0] == nil || len(env.Signatures[0].Sig) == 0:
-		return nil, nil, envelope.Malformed(c, "it has %d signatures, not one", len(env.Signatures))
+		return nil, envelope.Malformed(c, "its media type is %q", b.MediaType)
+	case b.DSSE == nil:
+		return nil, envelope.Malformed(c, "it has no DSSE envelope")
 	}
-	return b, env, nil
+	return b, nil
 }
 
 // Unverified returns the statement in c without checking its signature, for
 // showing what is attached to an image. It proves nothing.
 func Unverified(c envelope.Candidate) ([]byte, error) {
-	_, env, err := open(c)
+	b, err := open(c)
 	if err != nil {
 		return nil, err
 	}
-	return env.Payload, nil
+	return b.DSSE.Payload, b.DSSE.Check(c)
 }

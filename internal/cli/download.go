@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/fault"
+	"github.com/signgate/signgate/internal/gate"
+	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/report"
+)
+
+// downloaded is one envelope that was written to files.
+type downloaded struct {
+	Image     string          `json:"image"` // name@digest
+	Type      string          `json:"type"`  // of the predicate
+	Format    envelope.Format `json:"format"`
+	Manifest  string          `json:"manifest"`
+	Key       string          `json:"key,omitempty"`
+	Verified  bool            `json:"verified"`
+	Envelope  string          `json:"envelope"` // paths in the folder
+	Statement string          `json:"statement,omitempty"`
+	Predicate string          `json:"predicate,omitempty"`
+}
+
+func newDownload(p Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "download --output-dir DIR IMAGE…",
+		Short: "Write the signatures and attestations of images to files: bundles, statements, SBOMs",
+		Long: `Write what is attached to images to files: each envelope as it is stored, the
+statement in it, and the predicate of an attestation, such as an SBOM, by itself.
+With --trusted-keys only what verifies is written; without, everything is, and
+index.json says that nothing of it is verified.`,
+		Example: "  signgate download --output-dir sbom --attestation spdxjson --trusted-keys release.pub ghcr.io/acme/app:1.4",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	output := addFlags(cmd, "download")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, err := newCommandRun(p, "download", flagValues(cmd, args))
+		if err != nil {
+			return err
+		}
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
+		defer cancel()
+		list, err := r.download(ctx)
+		if err != nil {
+			return r.interrupted(ctx, err)
+		}
+		if *output == "json" {
+			return report.WriteJSON(p.Stdout, list)
+		}
+		return r.printDownloaded(list)
+	}
+	return cmd
+}
+
+func (r *run) printDownloaded(list []downloaded) error {
+	var b strings.Builder
+	for _, d := range list {
+		path := d.Predicate
+		if path == "" {
+			path = d.Envelope
+		}
+		report.Line(&b, "%s: %s, %s%s", filepath.Join(r.get("output-dir"), path), d.Type, d.Format, verifiedNote(d.Verified))
+	}
+	_, err := fmt.Fprint(r.stdout(), b.String())
+	return err
+}
+
+// download writes the envelopes of each image, and index.json, which lists them.
+// Nothing to write is a refusal ("nothing_attached").
+func (r *run) download(ctx context.Context) ([]downloaded, error) {
+	if r.get("output-dir") == "" {
+		return nil, fault.Configf("output_unwritable", "set output-dir", "nothing says where the files are to be written")
+	}
+	types, err := predicateTypes(r.list("attestation"))
+	if err != nil {
+		return nil, err
+	}
+	images, err := r.images(true)
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := r.trustedKeys()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.connect(images); err != nil {
+		return nil, err
+	}
+	r.Recursive = true
+	r.subjects(ctx, images)
+	lists := make([][]downloaded, len(r.report.Subjects))
+	r.each(ctx, "download", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		lists[i], err = r.downloadOne(ctx, s.Subject, trusted, types)
+		return err
+	})
+	if err := r.firstFailure(); err != nil {
+		return nil, err
+	}
+	all := slices.Concat(lists...)
+	if len(all) == 0 {
+		return nil, fault.Refusedf("nothing_attached", "signgate inspect shows what is attached", "there is nothing to download: the images have nothing of this kind that verifies")
+	}
+	var index bytes.Buffer
+	if err := report.WriteJSON(&index, all); err != nil {
+		return nil, err
+	}
+	return all, r.writeFile("index.json", index.Bytes())
+}
+
+// predicateTypes returns the URIs of predicate types.
+func predicateTypes(names []string) (out []string, err error) {
+	for _, name := range names {
+		uri, err := attest.Type(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, uri)
+	}
+	return out, nil
+}
+
+func (r *run) downloadOne(ctx context.Context, s image.Subject, trusted []envelope.Key, types []string) (out []downloaded, err error) {
+	want := envelope.Want{Attestations: len(types) == 0, Predicates: types}
+	for c, err := range r.view(s).Candidates(ctx, s, want) {
+		if err != nil && fault.OutcomeOf(err) != fault.Refused {
+			return nil, err
+		}
+		var v envelope.Verified
+		verified := false
+		if err == nil {
+			v, err = gate.Open(c, trusted)
+			verified = err == nil && (v.SubjectDigest == s.Digest || slices.Contains(v.Subjects, s.Digest))
+		}
+		if !verified && len(trusted) == 0 {
+			v, err = hearsay(c)
+		}
+		if err != nil || len(trusted) > 0 && !verified || len(types) > 0 && !slices.Contains(types, v.PredicateType) {
+			continue
+		}
+		d, err := r.save(s, v, len(out))
+		if err != nil {
+			return nil, err
+		}
+		d.Verified = verified
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// save writes an envelope and what is in it.
+func (r *run) save(s image.Subject, v envelope.Verified, n int) (downloaded, error) {
+	kind := v.PredicateType
+	if v.Format == envelope.SimpleSigning {
+		kind = "simplesigning"
+	}
+	stem := fmt.Sprintf("%s-%s/%02d-%s", fileName(s.Repository), s.Digest[len("sha256:"):][:12], n+1, fileName(kind))
+	d := downloaded{Image: s.String(), Type: kind, Format: v.Format, Manifest: v.Manifest, Key: v.Key.Name, Envelope: stem + envelopeSuffix(v.Format)}
+	if err := r.writeFile(d.Envelope, v.Blob); err != nil || v.Format == envelope.SimpleSigning {
+		return d, err
+	}
+	statement, err := statementOf(v.Candidate)
+	if err != nil {
+		return d, err
+	}
+	d.Statement = stem + ".statement.json"
+	if err := r.writeFile(d.Statement, statement); err != nil || len(v.Predicate) == 0 {
+		return d, err
+	}
+	d.Predicate = stem + predicateSuffix(v.PredicateType)
+	return d, r.writeFile(d.Predicate, v.Predicate)
+}
+
+func envelopeSuffix(f envelope.Format) string {
+	switch f {
+	case envelope.SimpleSigning:
+		return ".payload.json"
+	case envelope.DSSE:
+		return ".dsse.json"
+	}
+	return ".sigstore.json"
+}
+
+func predicateSuffix(predicateType string) string {
+	switch predicateType {
+	case attest.SPDX:
+		return ".spdx.json"
+	case attest.CycloneDX:
+		return ".cdx.json"
+	}
+	return ".predicate.json"
+}
+
+var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9._]+`)
+
+// fileName returns a name for a file that begins with neither a dot nor a hyphen,
+// of at most 80 characters, whoever chose the text.
+func fileName(text string) string {
+	name := notInFileNames.ReplaceAllString(strings.TrimPrefix(text, "https://"), "-")
+	name = strings.Trim(name[:min(len(name), 80)], ".-")
+	if name == "" {
+		return "unnamed"
+	}
+	return name
+}
+
+// writeFile replaces a file of the output folder.
+func (r *run) writeFile(name string, data []byte) error {
+	path, err := r.runner.WorkspacePath(filepath.Join(r.get("output-dir"), filepath.FromSlash(name)))
+	if err != nil {
+		return err
+	}
+	if err = r.runner.MkdirAll(filepath.Dir(path)); err == nil {
+		err = replaceFile(path, data)
+	}
+	r.runner.Chown(path)
+	if err != nil {
+		return fault.Configf("output_unwritable", "give a folder that can be written to", "%s cannot be written: %w", name, err)
+	}
+	return nil
+}
