@@ -103,9 +103,12 @@ func (s *scene) attach(a attachment) {
 		a.About = a.To
 	}
 	for n := range max(a.Times, 1) {
-		if a.Format == "simplesigning" {
+		switch a.Format {
+		case "simplesigning":
 			s.attachLayer(a, n)
-		} else {
+		case "dsse":
+			s.attachDSSE(a, n)
+		default:
 			s.attachBundle(a, n)
 		}
 	}
@@ -147,11 +150,31 @@ func (s *scene) attachLayer(a attachment, n int) {
 	if a.Hint != "" {
 		layer.Annotations["dev.signgate.key"] = fingerprint(s.t, a.Hint)
 	}
-	s.layers[a.To] = append(s.layers[a.To], layer)
+	s.addLayer(a.To, ".sig", layer)
+}
+
+// attachDSSE puts an attestation to cosign's tag for those.
+func (s *scene) attachDSSE(a attachment, n int) {
+	repo, _ := split(a.To)
+	statement := s.statement(a)
+	envelope := s.json(map[string]any{"payloadType": statementType, "payload": statement, "signatures": []any{map[string]any{"keyid": "", "sig": s.sign(a, encoded(statement))}}})
+	layer := s.blob(repo, append(envelope, bytes.Repeat([]byte(" "), n)...))
+	layer.MediaType = "application/vnd.dsse.envelope.v1+json"
+	layer.Annotations = map[string]string{"predicateType": or(a.Listed, a.Predicate.Type), "dev.cosignproject.cosign/signature": ""}
+	if a.Hint != "" {
+		layer.Annotations["dev.signgate.key"] = fingerprint(s.t, a.Hint)
+	}
+	s.addLayer(a.To, ".att", layer)
+}
+
+// addLayer adds a layer to the manifest at one of cosign's tags.
+func (s *scene) addLayer(to, suffix string, layer descriptor) {
+	repo, _ := split(to)
+	s.layers[to+suffix] = append(s.layers[to+suffix], layer)
 	config := s.blob(repo, []byte("{}"))
 	config.MediaType = ociConfig
-	s.put(repo, strings.Replace(s.digest(a.To), ":", "-", 1)+".sig", ociManifest,
-		s.json(map[string]any{"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": s.layers[a.To]}))
+	s.put(repo, strings.Replace(s.digest(to), ":", "-", 1)+suffix, ociManifest,
+		s.json(map[string]any{"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": s.layers[to+suffix]}))
 }
 
 // move points tags to images.
