@@ -6,11 +6,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+const (
+	bundleType    = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	signatureType = "https://sigstore.dev/cosign/sign/v1"
+)
 
 // held is what a registry holds for a subject, read without signgate.
 type held struct {
-	bundles []envelope // of the referrers API and of the fallback tag
+	bundles []envelope // signatures, of the referrers API and of the fallback tag
 	layers  []envelope // of the signature tag
 	twice   []string   // digests that one list has twice
 }
@@ -28,7 +31,7 @@ func (x *target) held(t *testing.T) held {
 			if once[digest] {
 				h.twice = append(h.twice, digest)
 			}
-			if once[digest] = true; d.ArtifactType == bundleType && !listed[digest] {
+			if once[digest] = true; d.ArtifactType == bundleType && d.Annotations["dev.sigstore.bundle.predicateType"] == signatureType && !listed[digest] {
 				listed[digest] = true
 				h.bundles = append(h.bundles, x.bundle(t, digest))
 			}

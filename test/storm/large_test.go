@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/signgate/signgate/internal/registry/registrytest"
 )
 
 // largeTail ends a bundle whose signature is none.
@@ -19,7 +21,7 @@ func largeHead(i int) string {
 
 // plantLarge attaches 64 bundles of about size bytes and no more. Their blobs
 // are made as they are read.
-func plantLarge(size int) func(*testing.T, *target) {
+func plantLarge(size int, annotations ...string) func(*testing.T, *target) {
 	payload := strings.Repeat("QUFB", (size-len(largeHead(0))-len(largeTail))/4)
 	content := func(i int) io.Reader {
 		return io.MultiReader(strings.NewReader(largeHead(i)), strings.NewReader(payload), strings.NewReader(largeTail))
@@ -32,7 +34,7 @@ func plantLarge(size int) func(*testing.T, *target) {
 			_, _ = io.Copy(sum, content(i))
 			digest := fmt.Sprintf("sha256:%x", sum.Sum(nil))
 			blobs[digest] = i
-			x.refer(t, descriptor{MediaType: bundleType, Digest: digest, Size: total})
+			x.refer(t, descriptor{MediaType: bundleType, Digest: digest, Size: total}, annotations...)
 		}
 		x.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 			i, ok := blobs[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
@@ -44,4 +46,18 @@ func plantLarge(size int) func(*testing.T, *target) {
 			return true
 		})
 	}
+}
+
+// TestLargeAttestations: attestations may be larger than signatures, and those of
+// a wanted type that nobody has signed cost a reader a bounded amount of memory.
+func TestLargeAttestations(t *testing.T) {
+	t.Parallel()
+	const kind = "https://acme.example/large/v1"
+	x := newTarget(t, registrytest.Referrers)
+	x.signed(t, both)
+	x.RequireBlobs(false)
+	plantLarge(24<<20-1<<12, "dev.sigstore.bundle.predicateType", kind)(t, x)
+	e := within(t, attestationLimit, x.verifyArgs(both, "--attestation", kind)...)
+	e.exits(t, "an attestation that is not there", 1, 3)
+	measured(t, x.verifyArgs(both)...).exits(t, "signatures alone", 0)
 }

@@ -17,9 +17,9 @@ const (
 
 // refer attaches a blob that is called a bundle, and returns the digest of its
 // manifest.
-func (x *target) refer(t *testing.T, blob descriptor) string {
+func (x *target) refer(t *testing.T, blob descriptor, annotations ...string) string {
 	t.Helper()
-	body := x.referrer(t, blob)
+	body := x.referrer(t, blob, annotations...)
 	x.put(t, digestOf(body), ociManifest, body)
 	return digestOf(body)
 }
@@ -38,13 +38,18 @@ type descriptor struct {
 	Annotations  map[string]string `json:"annotations,omitempty"`
 }
 
-func (x *target) referrer(t *testing.T, blob descriptor) []byte {
+// referrer returns the manifest of a bundle, with annotations as names and values.
+func (x *target) referrer(t *testing.T, blob descriptor, annotations ...string) []byte {
 	t.Helper()
+	notes := map[string]string{}
+	for i := 0; i < len(annotations); i += 2 {
+		notes[annotations[i]] = annotations[i+1]
+	}
 	body, err := json.Marshal(map[string]any{
 		"schemaVersion": 2, "mediaType": ociManifest, "artifactType": bundleType,
 		"config":  descriptor{MediaType: emptyType, Digest: x.putBlob(t, []byte("{}")), Size: 2},
 		"layers":  []descriptor{blob},
-		"subject": descriptor{MediaType: ociManifest, Digest: x.digest, Size: len(x.get(t, "manifests/"+x.digest))},
+		"subject": descriptor{MediaType: ociManifest, Digest: x.digest, Size: len(x.get(t, "manifests/"+x.digest))}, "annotations": notes,
 	})
 	if err != nil {
 		t.Fatal(err)
