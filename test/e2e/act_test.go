@@ -138,6 +138,7 @@ type workflows struct {
 	pin      string
 	tool     string // act itself
 	crane    string
+	syft     string
 	runner   string // the image of the jobs
 }
 
@@ -149,6 +150,7 @@ func newWorkflows(t *testing.T) workflows {
 		pin:      "pin-that-no-log-shows",
 		tool:     peer(t, "act"),
 		crane:    peer(t, "crane"),
+		syft:     peer(t, "syft"),
 		runner:   "signgate-test/runner:1",
 	}
 	if err := command(t, time.Minute, "docker", "image", "inspect", w.runner).Run(); err != nil {
@@ -184,7 +186,7 @@ func (w workflows) act(t *testing.T, name string, more ...string) (log string, p
 	args := append([]string{"push",
 		"--workflows", filepath.Join("test/e2e/workflows", name+".yml"),
 		"--platform", "ubuntu-latest=" + w.runner, "--pull=false", "--no-cache-server",
-		"--container-options", "--volume=" + w.crane + ":/usr/local/bin/crane:ro",
+		"--container-options", "--volume=" + w.crane + ":/usr/local/bin/crane:ro --volume=" + w.syft + ":/usr/local/bin/syft:ro",
 		"--var", "REGISTRY=" + w.registry, "--var", "KMS_URL=" + w.kms.URL, "--var", "KMS_FINGERPRINT=" + w.kms.fingerprint,
 		"--secret", "HSM_PIN=" + w.pin,
 		"--secret", "AWS_ACCESS_KEY_ID=" + env["AWS_ACCESS_KEY_ID"], "--secret", "AWS_SECRET_ACCESS_KEY=" + env["AWS_SECRET_ACCESS_KEY"]}, more...)

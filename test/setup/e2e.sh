@@ -8,6 +8,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 
 "$here/need.sh" docker.io git opensc openssl p11-kit p11-kit-modules softhsm2
-"$here/peers.sh" act actionlint crane registry >/dev/null
+"$here/peers.sh" act actionlint crane registry syft >/dev/null
 # shellcheck disable=SC2016 # the inner shell expands them
 exec "$here/dockerd.sh" bash -euc '"$0/images.sh" >/dev/null && exec go test -tags e2e -count 1 -timeout 20m "$@" ./test/e2e/...' "$here" "$@"
