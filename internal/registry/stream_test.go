@@ -78,15 +78,21 @@ func TestStreamWrong(t *testing.T) {
 		code      string
 		transient bool
 	}{
-		"changed":    {func(w http.ResponseWriter, body []byte) { body[7]++; _, _ = w.Write(body) }, "content_mismatch", false},
-		"longer":     {func(w http.ResponseWriter, body []byte) { _, _ = w.Write(append(body, 0)) }, "content_mismatch", false},
-		"endless":    {func(w http.ResponseWriter, body []byte) { endless(w, body) }, "content_mismatch", false},
-		"shorter":    {func(w http.ResponseWriter, body []byte) { _, _ = w.Write(body[:size/2]) }, "registry_unreachable", true},
-		"empty":      {func(http.ResponseWriter, []byte) {}, "registry_unreachable", true},
-		"broken off": {func(w http.ResponseWriter, body []byte) { w.Header().Set("Content-Length", "100000"); _, _ = w.Write(body[:size/2]) }, "registry_unreachable", true},
-		"missing":    {func(w http.ResponseWriter, _ []byte) { w.WriteHeader(http.StatusNotFound) }, "blob_missing", false},
-		"denied":     {func(w http.ResponseWriter, _ []byte) { w.WriteHeader(http.StatusForbidden) }, "registry_denied", false},
-		"elsewhere":  {func(w http.ResponseWriter, _ []byte) { w.Header().Set("Location", "http://far.example/x"); w.WriteHeader(302) }, "registry_insecure", false},
+		"changed": {func(w http.ResponseWriter, body []byte) { body[7]++; _, _ = w.Write(body) }, "content_mismatch", false},
+		"longer":  {func(w http.ResponseWriter, body []byte) { _, _ = w.Write(append(body, 0)) }, "content_mismatch", false},
+		"endless": {func(w http.ResponseWriter, body []byte) { endless(w, body) }, "content_mismatch", false},
+		"shorter": {func(w http.ResponseWriter, body []byte) { _, _ = w.Write(body[:size/2]) }, "registry_unreachable", true},
+		"empty":   {func(http.ResponseWriter, []byte) {}, "registry_unreachable", true},
+		"broken off": {func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Length", "100000")
+			_, _ = w.Write(body[:size/2])
+		}, "registry_unreachable", true},
+		"missing": {func(w http.ResponseWriter, _ []byte) { w.WriteHeader(http.StatusNotFound) }, "blob_missing", false},
+		"denied":  {func(w http.ResponseWriter, _ []byte) { w.WriteHeader(http.StatusForbidden) }, "registry_denied", false},
+		"elsewhere": {func(w http.ResponseWriter, _ []byte) {
+			w.Header().Set("Location", "http://far.example/x")
+			w.WriteHeader(302)
+		}, "registry_insecure", false},
 	} {
 		s := registrytest.Start(t, registrytest.Referrers)
 		body, digest := uploaded(t, s, size)

@@ -34,6 +34,7 @@ var may = map[string][]string{
 	"internal/envelope/simplesigning":  {"internal/envelope", "internal/image", "internal/signer"},
 	"internal/envelope/bundle":         {"internal/envelope", "internal/image", "internal/signer"},
 	"internal/attest":                  {"internal/envelope", "internal/image"},
+	"internal/attest/contents":         {"internal/attest", "internal/image"},
 	"internal/registry":                {"internal/envelope", "internal/envelope/bundle", "internal/envelope/simplesigning", "internal/image"},
 	"internal/layout":                  {"internal/image"},
 	"internal/policy":                  {"internal/signer", "internal/envelope", "internal/image"},
@@ -102,6 +103,8 @@ var vendors = map[string][]string{
 	"github.com/sethvargo/":    {"internal/actions"},
 	"github.com/rogpeppe/":     {"internal/cli/clitest"},
 	"github.com/google/cel-go": {"internal/policy"},
+	"github.com/klauspost/":    {"internal/attest/contents"},
+	"golang.org/x/mod":         {"internal/attest/contents"},
 }
 
 func TestVendors(t *testing.T) {
