@@ -87,7 +87,7 @@ func (s *stream) open(ctx context.Context) error {
 	if _, err := s.client.receive(session, s.request(), resp); err != nil {
 		return err
 	}
-	return missingBlob(s.repository, s.digest, "push the image again")
+	return missingBlob(s.repository, s.digest, "push the image, or attest it, again")
 }
 
 // Read implements io.Reader.

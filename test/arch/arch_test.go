@@ -123,7 +123,7 @@ func TestVendors(t *testing.T) {
 	}
 }
 
-var forTests = []string{"internal/cli/clitest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
+var forTests = []string{"internal/cli/clitest", "internal/attest/contents/contentstest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
 
 // TestProgramsHaveNoTests: what only tests need is not in the programs.
 func TestProgramsHaveNoTests(t *testing.T) {

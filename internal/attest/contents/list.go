@@ -2,6 +2,7 @@ package contents
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -30,6 +31,18 @@ func newFiles(entries []Entry) (*Files, []byte, error) {
 		}
 	}
 	return &Files{Tree: treeName, Root: tree.root(), Count: len(entries), List: Descriptor{ListType, image.DigestOf(list), int64(len(list))}}, list, nil
+}
+
+// Fetch gets the list from src and returns its entries, as Entries does.
+func (f *Files) Fetch(ctx context.Context, src Source) (entries []Entry, err error) {
+	err = again.Do(ctx, "reading "+f.List.Digest, func(ctx context.Context) error {
+		list, err := readAll(ctx, src, f.List)
+		if err == nil {
+			entries, err = f.Entries(list)
+		}
+		return err
+	})
+	return entries, err
 }
 
 // Entries returns the entries of a list, sorted by path, when it is the one that

@@ -196,11 +196,15 @@ func readAll(ctx context.Context, src Source, d Descriptor) ([]byte, error) {
 		return nil, lasting(err)
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, d.Size+1))
-	if err == nil && int64(len(data)) != d.Size {
-		err = fmt.Errorf("%s has %d bytes and not %d", d.Digest, len(data), d.Size)
+	data := make([]byte, d.Size+1) // one more, so that the source comes to its end
+	n, err := io.ReadFull(body, data)
+	switch {
+	case err == nil || err == io.ErrUnexpectedEOF && int64(n) != d.Size:
+		return nil, fmt.Errorf("%s has not the %d bytes that were named", d.Digest, d.Size)
+	case err != io.ErrUnexpectedEOF && err != io.EOF:
+		return nil, err
 	}
-	return data, err
+	return data[:n], nil
 }
 
 func notImage(format string, args ...any) error {
