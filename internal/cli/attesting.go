@@ -128,7 +128,9 @@ func (r *run) attestOne(ctx context.Context, a attesting, key *signer.Signer, pl
 			continue
 		}
 		p.attested++
-		p.attachments = append(p.attachments, a.beside...)
+		if slices.Contains(a.Digests, r.report.Subjects[i].Digest) {
+			p.attachments = append(p.attachments, a.beside...)
+		}
 		if requestID != "" {
 			p.requestIDs = append(p.requestIDs, requestID)
 		}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/contents"
 	"github.com/signgate/signgate/internal/attest/provenance"
 	"github.com/signgate/signgate/internal/attest/sbom"
 	"github.com/signgate/signgate/internal/attest/scan"
@@ -114,7 +116,54 @@ func (r *run) makeDocuments(ctx context.Context) error {
 		}
 		r.documents = append(r.documents, document{Predicate: p, source: "provenance"})
 	}
+	if r.get("contents") != "" {
+		return r.readContents(ctx)
+	}
 	return nil
+}
+
+// readContents adds what each image holds. An index holds nothing itself.
+func (r *run) readContents(ctx context.Context) error {
+	var mu sync.Mutex // guards r.documents and seen
+	seen := map[string]bool{}
+	r.few(ctx, "contents", maxImages, func(ctx context.Context, s *report.Subject) error {
+		mu.Lock()
+		again := seen[s.Digest]
+		seen[s.Digest] = true
+		mu.Unlock()
+		if again || image.IsIndex(s.MediaType) {
+			return nil
+		}
+		d, err := r.contentsOf(ctx, s.Subject)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		r.documents = append(r.documents, d)
+		return nil
+	})
+	return nil
+}
+
+// contentsOf reads one image. The list of its files is attached beside the
+// statement that names it.
+func (r *run) contentsOf(ctx context.Context, s image.Subject) (document, error) {
+	m, err := r.manifest(ctx, image.Image{Repository: s.Repository, Digest: s.Digest}, s.Digest)
+	if err != nil {
+		return document{}, err
+	}
+	c, err := contents.Read(ctx, stored{r.registry, s.Repository}, m.Body, r.get("contents") == "files")
+	if err != nil {
+		return document{}, err
+	}
+	p, err := c.Predicate()
+	p.Digests = []string{s.Digest}
+	d := document{Predicate: p, source: "contents of " + s.String()}
+	if c.List != nil {
+		d.beside = []envelope.Attachment{{Format: envelope.Bundle, MediaType: contents.ListType, Blob: c.List}}
+	}
+	return d, err
 }
 
 // builtFrom returns the base images that the manifests name, each once.

@@ -27,10 +27,24 @@ func (r *run) each(ctx context.Context, check string, f func(ctx context.Context
 	})
 }
 
+// few is each with a bound of its own.
+func (r *run) few(ctx context.Context, check string, limit int, f func(ctx context.Context, s *report.Subject) error) {
+	r.some(ctx, check, min(limit, r.Concurrency), func(ctx context.Context, s *report.Subject, _ int) error {
+		if s.Failed() {
+			return nil
+		}
+		return f(ctx, s)
+	})
+}
+
 // all is each for every subject.
 func (r *run) all(ctx context.Context, check string, f func(ctx context.Context, s *report.Subject, i int) error) {
+	r.some(ctx, check, r.Concurrency, f)
+}
+
+func (r *run) some(ctx context.Context, check string, limit int, f func(ctx context.Context, s *report.Subject, i int) error) {
 	var g errgroup.Group
-	g.SetLimit(r.Concurrency)
+	g.SetLimit(limit)
 	defer r.progress.begin(check, len(r.report.Subjects))()
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]

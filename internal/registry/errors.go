@@ -96,8 +96,10 @@ func tooLarge(repository, what string, limit int64) error {
 		"%s in %s is larger than the limit of %d bytes", what, repository, limit)
 }
 
+const distrust = "do not use this image; the registry or something before it is broken or hostile"
+
 func mismatch(repository, want, got string) error {
-	return fault.Refusedf("content_mismatch", "do not use this image; the registry or something before it is broken or hostile",
+	return fault.Refusedf("content_mismatch", distrust,
 		"%s was asked for %s and returned content with the digest %s", repository, want, got)
 }
 

@@ -39,7 +39,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := g.inner.RoundTrip(r)
 	if err == nil {
-		resp.Body = &counted{ReadCloser: resp.Body, guard: g}
+		resp.Body = g.count(r, resp.Body)
 	}
 	return resp, err
 }
@@ -49,6 +49,18 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 func strayed(r *http.Request) bool {
 	return r.Response != nil && r.Response.Request.URL.Host != r.URL.Host &&
 		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// count bounds what is read of an answer: by what the caller of Stream expects,
+// or by the bounds of a run.
+func (g *guard) count(r *http.Request, body io.ReadCloser) io.ReadCloser {
+	if size, streamed := r.Context().Value(streamSize{}).(int64); streamed {
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(body, size+maxError), body}
+	}
+	return &counted{ReadCloser: body, guard: g}
 }
 
 // counted counts the bytes of one answer, against its own bound and that of

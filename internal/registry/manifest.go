@@ -78,8 +78,6 @@ func (c *Client) Resolve(ctx context.Context, repository, tag string) (string, P
 	return m.Digest, p, err
 }
 
-// byDigest returns the bytes of a manifest that a list names, and asks the
-// registry only when this run has not seen them.
 // Tag points a tag of the repository to a manifest that is in it, by the same
 // bytes. It needs a client that may push.
 func (c *Client) Tag(ctx context.Context, repository, tag string, m Manifest) error {
@@ -87,6 +85,8 @@ func (c *Client) Tag(ctx context.Context, repository, tag string, m Manifest) er
 	return err
 }
 
+// byDigest returns the bytes of a manifest that a list names, and asks the
+// registry only when this run has not seen them.
 func (c *Client) byDigest(ctx context.Context, repository, digest string, limit int64) ([]byte, Presence, error) {
 	if body, ok := c.content.get(digest); ok {
 		return body, Found, nil
@@ -115,7 +115,7 @@ func (c *Client) blob(ctx context.Context, repository string, d descriptor, limi
 		check: func(a answer) error { return checkBlob(repository, d, a.body) },
 	})
 	if err == nil && a.status == 404 {
-		err = fault.Undecidedf("blob_missing", "run again; if it stays missing, sign the image again", "%s names the blob %s, which the registry does not have", repository, d.Digest)
+		err = missingBlob(repository, d.Digest, "sign the image again")
 	}
 	if err != nil {
 		return nil, err
@@ -124,15 +124,23 @@ func (c *Client) blob(ctx context.Context, repository string, d descriptor, limi
 	return a.body, nil
 }
 
+func missingBlob(repository, digest, next string) error {
+	return fault.Undecidedf("blob_missing", "run again; if it stays missing, "+next, "%s names the blob %s, which the registry does not have", repository, digest)
+}
+
 func checkBlob(repository string, d descriptor, body []byte) error {
 	got := image.DigestOf(body)
 	switch {
 	case got == d.Digest:
 		return nil
 	case int64(len(body)) < d.Size:
-		return fault.Transientf("registry_unreachable", "run again later", "the registry of %s sent %d of the %d bytes of %s", repository, len(body), d.Size, d.Digest)
+		return cutShort(repository, d.Digest, int64(len(body)), d.Size)
 	}
 	return mismatch(repository, d.Digest, got)
+}
+
+func cutShort(repository, digest string, got, size int64) error {
+	return fault.Transientf("registry_unreachable", "run again later", "the registry of %s sent %d of the %d bytes of %s", repository, got, size, digest)
 }
 
 // putManifest writes a manifest under its digest.

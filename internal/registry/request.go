@@ -68,19 +68,33 @@ func (c *Client) repeat(ctx context.Context, policy retry.Policy, repository str
 
 // once makes the request once.
 func (c *Client) once(ctx context.Context, r request) (answer, error) {
-	s, err := c.open(ctx, r.repository, r.push)
+	s, resp, err := c.send(ctx, r)
 	if err != nil {
 		return answer{}, err
+	}
+	defer resp.Body.Close()
+	return c.receive(s, r, resp)
+}
+
+// send makes the request. The caller closes the body of the answer.
+func (c *Client) send(ctx context.Context, r request) (*session, *http.Response, error) {
+	s, err := c.open(ctx, r.repository, r.push)
+	if err != nil {
+		return nil, nil, err
 	}
 	req, err := r.build(ctx, s)
 	if err != nil {
-		return answer{}, err
+		return nil, nil, err
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return answer{}, c.fail(r, err)
+		return nil, nil, c.fail(r, err)
 	}
-	defer resp.Body.Close()
+	return s, resp, nil
+}
+
+// receive reads what came back.
+func (c *Client) receive(s *session, r request, resp *http.Response) (answer, error) {
 	body, err := r.read(resp)
 	if err != nil {
 		return answer{}, c.fail(r, err)

@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"internal/envelope/bundle":         {"internal/envelope", "internal/envelope/dsse", "internal/image", "internal/signer"},
 	"internal/envelope/dsse":           {"internal/envelope"},
 	"internal/attest":                  {"internal/envelope", "internal/image"},
+	"internal/attest/contents":         {"internal/attest", "internal/image"},
 	"internal/attest/provenance":       {"internal/attest", "internal/envelope", "internal/image"},
 	"internal/attest/sbom":             {"internal/attest"},
 	"internal/attest/scan":             {"internal/attest"},
@@ -106,6 +107,8 @@ var vendors = map[string][]string{
 	"github.com/sethvargo/":    {"internal/actions"},
 	"github.com/rogpeppe/":     {"internal/cli/clitest"},
 	"github.com/google/cel-go": {"internal/policy"},
+	"github.com/klauspost/":    {"internal/attest/contents"},
+	"golang.org/x/mod":         {"internal/attest/contents"},
 }
 
 func TestVendors(t *testing.T) {
@@ -124,7 +127,7 @@ func TestVendors(t *testing.T) {
 	}
 }
 
-var forTests = []string{"internal/cli/clitest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
+var forTests = []string{"internal/cli/clitest", "internal/attest/contents/contentstest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
 
 // TestProgramsHaveNoTests: what only tests need is not in the programs.
 func TestProgramsHaveNoTests(t *testing.T) {

@@ -1,0 +1,85 @@
+package contents
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// Finding is a difference between what was attested and what is there.
+type Finding struct {
+	Outcome fault.Outcome `json:"-"`
+	Code    string        `json:"code"` // stable, listed in docs/errors.md
+	Path    string        `json:"path,omitempty"`
+	Layer   string        `json:"layer,omitempty"` // a digest
+	Fact    string        `json:"fact"`
+}
+
+// CompareLayers returns how the layers of found differ from those that were
+// attested.
+func (c Contents) CompareLayers(found Contents) (out []Finding) {
+	add := func(code, layer, format string, args ...any) {
+		out = append(out, Finding{Outcome: fault.Refused, Code: code, Layer: layer, Fact: fmt.Sprintf(format, args...)})
+	}
+	if len(c.Layers) == len(found.Layers) {
+		for i, l := range c.Layers {
+			if got := found.Layers[i]; got != l {
+				add("contents_layer_changed", got.Digest, "layer %d is %s, and %s was attested", i+1, got, l)
+			}
+		}
+		return out
+	}
+	for i, l := range c.Layers {
+		if !slices.Contains(found.Layers, l) {
+			add("contents_layer_missing", l.Digest, "layer %d that was attested, %s, is not in the image", i+1, l)
+		}
+	}
+	for i, l := range found.Layers {
+		if !slices.Contains(c.Layers, l) {
+			add("contents_layer_added", l.Digest, "layer %d of the image, %s, was not attested", i+1, l)
+		}
+	}
+	if len(out) == 0 {
+		add("contents_layer_changed", "", "the image has %d layers, and %d were attested", len(found.Layers), len(c.Layers))
+	}
+	return out
+}
+
+// String returns the layer with all that is known of it.
+func (l Layer) String() string {
+	return fmt.Sprintf("%s (%s, %d bytes, diff ID %s)", l.Digest, l.MediaType, l.Size, l.DiffID)
+}
+
+// CompareFiles returns how found differs from what was attested. Both are sorted
+// by path.
+func CompareFiles(attested, found []Entry) (out []Finding) {
+	for len(attested) > 0 || len(found) > 0 {
+		switch {
+		case len(found) == 0 || len(attested) > 0 && attested[0].Path < found[0].Path:
+			out = append(out, missing(attested[0].Path, "it was attested, and is not there"))
+			attested = attested[1:]
+		case len(attested) == 0 || found[0].Path < attested[0].Path:
+			out = append(out, added(found[0].Path, found[0].Type))
+			found = found[1:]
+		default:
+			if attested[0] != found[0] {
+				out = append(out, changed(attested[0].Path, "it is %s, and %s was attested", found[0].appendLine(nil), attested[0].appendLine(nil)))
+			}
+			attested, found = attested[1:], found[1:]
+		}
+	}
+	return out
+}
+
+func changed(path, format string, args ...any) Finding {
+	return Finding{fault.Refused, "contents_changed", path, "", fmt.Sprintf(format, args...)}
+}
+
+func missing(path, fact string) Finding {
+	return Finding{fault.Refused, "contents_missing", path, "", fact}
+}
+
+func added(path string, t Type) Finding {
+	return Finding{fault.Refused, "contents_added", path, "", fmt.Sprintf("it is there (%s), and was not attested", t)}
+}

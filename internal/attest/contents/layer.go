@@ -1,0 +1,223 @@
+package contents
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/signgate/signgate/internal/fault"
+)
+
+// changes are what a layer does to the file system of those below.
+type changes struct {
+	hidden  []string // paths that whiteouts hide
+	emptied []string // directories that lose all that they have below
+	entries []Entry  // in the order of the archive, each path once
+}
+
+// reading is a layer on its way: packed bytes come from the source, are
+// unpacked, hashed, and looked at.
+type reading struct {
+	ctx    context.Context
+	layer  Layer
+	share  share
+	packed io.Reader
+	plain  io.Reader
+	hash   hash.Hash // of what came out of plain
+	err    error     // what the source or a bound said, which counts more than what a decoder makes of it
+}
+
+const bufferSize = 128 << 10
+
+// readLayer reads a layer and checks it against its digests. It returns what it
+// does to the files, when that is asked for.
+func readLayer(ctx context.Context, src Source, l Layer, files bool, b *budget) (c changes, err error) {
+	body, err := src.Blob(ctx, l.Digest, l.Size)
+	if err != nil {
+		return c, lasting(err)
+	}
+	defer body.Close()
+	r := &reading{ctx: ctx, layer: l, share: share{of: b}, packed: body, hash: sha256.New()}
+	if c, err = r.read(files); err != nil {
+		r.share.giveBack()
+		return changes{}, r.fail(err)
+	}
+	return c, nil
+}
+
+func (r *reading) read(files bool) (c changes, err error) {
+	closer, err := r.unpack()
+	if err != nil {
+		return c, err
+	}
+	defer closer()
+	buf := make([]byte, bufferSize)
+	if files {
+		if c, err = r.archive(buf); err != nil {
+			return c, err
+		}
+	}
+	for _, rest := range []io.Reader{unpacked{r}, packed{r}} { // to the ends, where the digests are known
+		if _, err := io.CopyBuffer(onlyWriter{io.Discard}, rest, buf); err != nil {
+			return c, err
+		}
+	}
+	if got := "sha256:" + hex.EncodeToString(r.hash.Sum(nil)); got != r.layer.DiffID {
+		return c, fmt.Errorf("it unpacks to %s, and the config of the image has %s", got, r.layer.DiffID)
+	}
+	return c, nil
+}
+
+// fail returns the error of a layer that could not be read: what the source or a
+// bound said, or else that the layer is wrong.
+func (r *reading) fail(err error) error {
+	if r.err != nil {
+		return r.err
+	}
+	return badLayer(r.layer, err)
+}
+
+func badLayer(l Layer, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	return fault.Refusedf("contents_layer_invalid", "build the image again; if it is like that again, attest its layers alone", "the layer %s cannot be attested: %w", l.Digest, err)
+}
+
+// lasting makes an error one that lasts: the source has repeated what may pass.
+func lasting(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	out := *f
+	out.Transient = false
+	return &out
+}
+
+// unpack puts the decoder of the layer's media type before it.
+func (r *reading) unpack() (closer func(), err error) {
+	switch layerTypes[r.layer.MediaType] {
+	case gzipped:
+		z, err := gzip.NewReader(bufio.NewReaderSize(packed{r}, bufferSize))
+		r.plain = z
+		return func() {}, err
+	case zstandard:
+		z, err := zstd.NewReader(packed{r}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		r.plain = z
+		return z.Close, nil
+	}
+	r.plain = packed{r}
+	return func() {}, nil
+}
+
+// packed reads what comes from the source, and keeps its error.
+type packed struct{ *reading }
+
+func (r packed) Read(p []byte) (int, error) {
+	n, err := r.reading.packed.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = cmp.Or(r.err, err)
+	}
+	return n, err
+}
+
+// unpacked reads the archive, hashes and counts it.
+type unpacked struct{ *reading }
+
+func (r unpacked) Read(p []byte) (int, error) {
+	n, err := r.plain.Read(p)
+	r.hash.Write(p[:n])
+	if over := r.share.takeBytes(int64(n)); over != nil {
+		r.err = cmp.Or(r.err, over)
+	}
+	if r.share.bytes > freeBytes && r.share.bytes/maxRatio > r.layer.Size {
+		r.err = cmp.Or(r.err, tooMuch("the layer %s of %d bytes unpacks to more than %d times that", r.layer.Digest, r.layer.Size, maxRatio))
+	}
+	if r.err = cmp.Or(r.err, r.ctx.Err()); r.err != nil {
+		return 0, r.err
+	}
+	return n, err
+}
+
+// onlyWriter hides that a writer would rather read by itself, with a buffer of
+// its own.
+type onlyWriter struct{ io.Writer }
+
+// archive reads the entries of the archive.
+func (r *reading) archive(buf []byte) (c changes, err error) {
+	archive, sum, seen := tar.NewReader(unpacked{r}), sha256.New(), map[string]int{}
+	for {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return c, nil
+		}
+		if err != nil {
+			return c, err
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue // says something about what follows that no unpacker minds, and git archive writes it
+		}
+		e, err := entryOf(h)
+		if err == nil {
+			err = r.share.takeEntry(len(e.Path) + len(e.Link))
+		}
+		if err == nil && e.Type == File {
+			e.SHA256, err = hashed(archive, sum, buf)
+		}
+		if err == nil {
+			err = c.add(e, seen)
+		}
+		if err != nil {
+			return c, fmt.Errorf("%q: %w", h.Name, err)
+		}
+	}
+}
+
+func hashed(r io.Reader, sum hash.Hash, buf []byte) (string, error) {
+	sum.Reset()
+	if _, err := io.CopyBuffer(sum, r, buf); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// add notes an entry of the archive. One path twice is refused (layer.md: "MUST
+// NOT include duplicate entries"), because unpackers take the first or the
+// last; a directory that is there twice in the same way is one.
+func (c *changes) add(e Entry, seen map[string]int) error {
+	hidden, all, is, err := hides(e.Path)
+	switch {
+	case err != nil:
+		return err
+	case is && all:
+		c.emptied = append(c.emptied, hidden)
+		return nil
+	case is:
+		c.hidden = append(c.hidden, hidden)
+		return nil
+	}
+	if i, twice := seen[e.Path]; twice {
+		if e.Type == Dir && bytes.Equal(c.entries[i].appendLine(nil), e.appendLine(nil)) {
+			return nil
+		}
+		return errors.New("it is in the layer twice")
+	}
+	seen[e.Path] = len(c.entries)
+	c.entries = append(c.entries, e)
+	return nil
+}
