@@ -62,7 +62,7 @@ func TestSARIFSchema(t *testing.T) {
 			continue
 		}
 		checked++
-		report, err := jsonschema.UnmarshalJSON(bytes.NewReader(f.Data))
+		report, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(f.Data, []byte("\uFEFF"))))
 		if err != nil {
 			t.Fatal(f.Name, err)
 		}
