@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/attesttest"
 	"github.com/signgate/signgate/internal/attest/sbom"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -15,7 +16,7 @@ import (
 // FuzzRead: a document is refused with a reason, or its predicate is the same
 // document, which is read in the same way again.
 func FuzzRead(f *testing.F) {
-	for _, file := range append(append(archive(f, "good.txtar"), archive(f, "bad.txtar")...), reals(f)...) {
+	for _, file := range append(attesttest.Vectors(f, "bad.txtar"), attesttest.All(f)...) {
 		f.Add(file.Data)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
