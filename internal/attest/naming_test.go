@@ -43,11 +43,11 @@ func TestNaming(t *testing.T) {
 	}
 }
 
-// TestNamingIsBounded: a document with a million names takes no million squared
-// comparisons.
+// TestNamingIsBounded: what comes after a thousand names is not kept, and a document
+// with a million of them takes no million squared comparisons.
 func TestNamingIsBounded(t *testing.T) {
 	var n attest.Naming
-	for i := range 1_000_000 {
+	for i := range 2000 {
 		n.Reference(fmt.Sprintf("app@sha256:%064x", i))
 		n.Reference(fmt.Sprint("app:", i))
 	}

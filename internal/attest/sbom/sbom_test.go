@@ -60,7 +60,7 @@ func TestBody(t *testing.T) {
 // TestSizes: text is bounded before it is parsed, and the predicate after.
 func TestSizes(t *testing.T) {
 	good := attesttest.Vectors(t, "good.txtar")[0].Data
-	for code, n := range map[string]int{"": attest.MaxPredicate, "sbom_invalid": sbom.MaxText} {
+	for code, n := range map[string]int{"": attest.MaxPredicate + 1, "sbom_invalid": sbom.MaxText} {
 		_, err := sbom.Read(append(bytes.Clone(good), bytes.Repeat([]byte(" "), n)...))
 		if code == "" && err != nil || code != "" && fault.CodeOf(err) != code {
 			t.Errorf("%d spaces: %v", n, err)
