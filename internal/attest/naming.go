@@ -8,17 +8,21 @@ import (
 	"github.com/signgate/signgate/internal/image"
 )
 
+// maxNamed is the most digests and names that are kept.
+const maxNamed = 1000
+
 // Naming collects what a document calls the images that it is about: the
 // Digests and Names of a Predicate, each once. What is no digest or no name is
-// left out without an error, because documents hold all kinds of text there.
+// left out without an error, because documents hold all kinds of text there, and
+// so is what comes after a thousand of them.
 type Naming struct {
 	Digests, Names []string
 }
 
 // Digest adds a digest, sha256:….
 func (n *Naming) Digest(d string) {
-	if image.CheckDigest(d) == nil && !slices.Contains(n.Digests, d) {
-		n.Digests = append(n.Digests, d)
+	if image.CheckDigest(d) == nil {
+		n.Digests = once(n.Digests, d)
 	}
 }
 
@@ -36,9 +40,16 @@ func (n *Naming) Reference(ref string) {
 }
 
 func (n *Naming) name(name string) {
-	if name != "" && !slices.Contains(n.Names, name) {
-		n.Names = append(n.Names, name)
+	if name != "" {
+		n.Names = once(n.Names, name)
 	}
+}
+
+func once(list []string, s string) []string {
+	if len(list) >= maxNamed || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }
 
 // PackageURL adds the name and the digest of a package URL of the types oci and

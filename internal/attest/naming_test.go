@@ -1,6 +1,7 @@
 package attest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -39,5 +40,18 @@ func TestNaming(t *testing.T) {
 		if names, digests := strings.Join(n.Names, " "), strings.Join(n.Digests, " "); names != tc.names || digests != tc.digests {
 			t.Errorf("%s %q: names %q and digests %q", tc.add, tc.text, names, digests)
 		}
+	}
+}
+
+// TestNamingIsBounded: what comes after a thousand names is not kept, and a document
+// with a million of them takes no million squared comparisons.
+func TestNamingIsBounded(t *testing.T) {
+	var n attest.Naming
+	for i := range 2000 {
+		n.Reference(fmt.Sprintf("app@sha256:%064x", i))
+		n.Reference(fmt.Sprint("app:", i))
+	}
+	if len(n.Digests) != 1000 || len(n.Names) != 1000 {
+		t.Errorf("%d digests and %d names", len(n.Digests), len(n.Names))
 	}
 }

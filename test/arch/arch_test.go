@@ -36,6 +36,7 @@ var may = map[string][]string{
 	"internal/envelope/dsse":           {"internal/envelope"},
 	"internal/attest":                  {"internal/envelope", "internal/image"},
 	"internal/attest/contents":         {"internal/attest", "internal/image"},
+	"internal/attest/attesttest":       {"internal/attest"},
 	"internal/attest/provenance":       {"internal/attest", "internal/envelope", "internal/image"},
 	"internal/attest/sbom":             {"internal/attest"},
 	"internal/attest/scan":             {"internal/attest"},
@@ -105,7 +106,7 @@ var vendors = map[string][]string{
 	"github.com/Azure/":        {"internal/kmsigner/azurekms"},
 	"github.com/spf13/":        {"internal/cli"},
 	"github.com/sethvargo/":    {"internal/actions"},
-	"github.com/rogpeppe/":     {"internal/cli/clitest"},
+	"github.com/rogpeppe/":     {"internal/cli/clitest", "internal/attest/attesttest"},
 	"github.com/google/cel-go": {"internal/policy"},
 	"github.com/klauspost/":    {"internal/attest/contents"},
 	"golang.org/x/mod":         {"internal/attest/contents"},
@@ -128,6 +129,7 @@ func TestVendors(t *testing.T) {
 }
 
 var forTests = []string{"internal/cli/clitest", "internal/attest/contents/contentstest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
+var forTests = []string{"internal/cli/clitest", "internal/attest/attesttest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
 
 // TestProgramsHaveNoTests: what only tests need is not in the programs.
 func TestProgramsHaveNoTests(t *testing.T) {

@@ -20,6 +20,8 @@ import (
 
 const buildType = "https://actions.github.io/buildtypes/workflow/v1"
 
+const next = "run it in a job of GitHub Actions, or give a predicate of your own with predicate-type and predicate-path"
+
 // events are those that the build type is specified for.
 var events = []string{"create", "release", "push", "workflow_dispatch"}
 
@@ -87,7 +89,10 @@ func Predicate(run envelope.Run, bases []Base, now time.Time) (attest.Predicate,
 	p.RunDetails.Metadata.InvocationID = invocation(server, run)
 	p.RunDetails.Metadata.FinishedOn = now.UTC().Truncate(time.Second)
 	body, err := attest.Of(p)
-	return attest.Predicate{Type: attest.Provenance, Body: body, Notes: notes(run)}, err
+	if err != nil {
+		return attest.Predicate{}, fault.Configf("provenance_unavailable", next, "the environment describes the workflow run in a text that JSON cannot hold: %w", err)
+	}
+	return attest.Predicate{Type: attest.Provenance, Body: body, Notes: notes(run)}, nil
 }
 
 func available(run envelope.Run) error {
@@ -96,7 +101,7 @@ func available(run envelope.Run) error {
 		{"GITHUB_RUN_ID", run.RunID}, {"GITHUB_WORKFLOW_REF", run.WorkflowRef},
 	} {
 		if needed[1] == "" {
-			return fault.Configf("provenance_unavailable", "run it in a job of GitHub Actions, or give a predicate of your own with predicate-type and predicate-path",
+			return fault.Configf("provenance_unavailable", next,
 				"provenance is made from a workflow run, and the environment does not describe one: it has no %s", needed[0])
 		}
 	}

@@ -109,6 +109,15 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// TestNotUTF8: git allows refs that JSON does not.
+func TestNotUTF8(t *testing.T) {
+	run := full()
+	run.Ref = "refs/heads/\xff"
+	if p, err := provenance.Predicate(run, nil, now); fault.CodeOf(err) != "provenance_unavailable" || p.Body != nil {
+		t.Errorf("%v, %s", err, p.Body)
+	}
+}
+
 // TestWorkflow: paths and refs may hold "@" and more; what is read of them puts
 // them together again.
 func TestWorkflow(t *testing.T) {

@@ -1,11 +1,13 @@
 package sbom_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/attesttest"
 	"github.com/signgate/signgate/internal/attest/sbom"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -14,7 +16,7 @@ import (
 // FuzzRead: a document is refused with a reason, or its predicate is the same
 // document, which is read in the same way again.
 func FuzzRead(f *testing.F) {
-	for _, file := range append(append(archive(f, "good.txtar"), archive(f, "bad.txtar")...), reals(f)...) {
+	for _, file := range append(attesttest.Vectors(f, "bad.txtar"), attesttest.All(f)...) {
 		f.Add(file.Data)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -44,7 +46,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func canonical(t *testing.T, text []byte) string {
-	v := jsontext.Value(text).Clone()
+	v := jsontext.Value(bytes.TrimPrefix(text, []byte("\uFEFF"))).Clone()
 	if err := v.Compact(); err != nil {
 		t.Fatal(err)
 	}

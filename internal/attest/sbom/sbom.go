@@ -47,6 +47,7 @@ type document interface {
 // "sbom_invalid", "sbom_version" for a version that is not read here, and
 // "predicate_invalid" for one that is too large.
 func Read(text []byte) (attest.Predicate, error) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // not part of JSON, and some tools write it
 	kind, doc, err := kindOf(text)
 	if err != nil {
 		return attest.Predicate{}, err

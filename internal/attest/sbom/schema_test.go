@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/signgate/signgate/internal/attest/attesttest"
 	"github.com/signgate/signgate/internal/attest/sbom"
 )
 
@@ -76,7 +77,7 @@ func unzip(t *testing.T, name string) []byte {
 // is none of SPDX 2.2; that of 2.3 accepts its documents.
 func TestSchemas(t *testing.T) {
 	all, used := schemas(t), map[string]bool{}
-	for _, f := range append(archive(t, "good.txtar"), reals(t)...) {
+	for _, f := range attesttest.All(t) {
 		p, err := sbom.Read(f.Data)
 		if err != nil {
 			continue

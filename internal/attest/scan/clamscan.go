@@ -24,7 +24,7 @@ const (
 
 // isClamscan reports whether text may be clamscan's: no JSON begins so.
 func isClamscan(text []byte) bool {
-	start := bytes.TrimLeft(text, " \t\r\n\uFEFF")
+	start := bytes.TrimLeft(text, " \t\r\n")
 	return !bytes.HasPrefix(start, []byte("{")) && bytes.Contains(text, []byte(summaryLine))
 }
 

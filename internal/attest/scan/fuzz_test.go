@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/attesttest"
 	"github.com/signgate/signgate/internal/attest/scan"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -14,7 +15,7 @@ import (
 // FuzzRead: a report is refused with a reason, or both forms count the same
 // findings, and what is called clean has none.
 func FuzzRead(f *testing.F) {
-	for _, file := range append(append(archive(f, "good.txtar"), archive(f, "bad.txtar")...), reals(f)...) {
+	for _, file := range append(attesttest.Vectors(f, "bad.txtar"), attesttest.All(f)...) {
 		f.Add(file.Data)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -20,6 +20,8 @@ type sarifRule struct {
 		Level string `json:"level"`
 	} `json:"defaultConfiguration"`
 	Properties sarifScore `json:"properties"`
+
+	said map[string]string // the lines of Help, of tools that write them
 }
 
 // sarifScore is where GitHub reads a CVSS score from, a text or a number
@@ -88,6 +90,7 @@ func (run *sarifRun) rules() map[string]sarifRule {
 	for _, tool := range append([]sarifTool{run.Tool.Driver}, run.Tool.Extensions...) {
 		for _, rule := range tool.Rules {
 			if known, twice := out[rule.ID]; !twice || rule.Properties.score() > known.Properties.score() {
+				rule.said = linesOf(rule.Help.Text)
 				out[rule.ID] = rule
 			}
 		}
@@ -98,11 +101,12 @@ func (run *sarifRun) rules() map[string]sarifRule {
 // suppressed reports whether all suppressions of a result are accepted
 // (clause 3.27.23).
 func (r *sarifResult) suppressed() bool {
-	return len(r.Suppressions) > 0 && !slices.ContainsFunc(r.Suppressions, func(s struct {
-		Status string `json:"status"`
-	}) bool {
-		return s.Status != "" && s.Status != "accepted"
-	})
+	for _, s := range r.Suppressions {
+		if s.Status != "" && s.Status != "accepted" {
+			return false
+		}
+	}
+	return len(r.Suppressions) > 0
 }
 
 // found reports whether a result is a finding: not a check that passed or did not
@@ -117,10 +121,7 @@ func (r *sarifResult) finding(run *sarifRun, rules map[string]sarifRule) (findin
 	if i := r.RuleIndex; id == "" && i != nil && *i >= 0 && *i < len(run.Tool.Driver.Rules) {
 		id = run.Tool.Driver.Rules[*i].ID
 	}
-	rule, known := rules[id]
-	for at := strings.LastIndexByte(id, '/'); !known && at > 0; at = strings.LastIndexByte(id[:at], '/') {
-		rule, known = rules[id[:at]] // ids can be hierarchical (clause 3.5.4)
-	}
+	rule := ruleOf(id, rules)
 	score := cmp.Or(r.Properties.score(), rule.Properties.score())
 	f := finding{ID: id, Severity: ofScore(score)}
 	if score == 0 {
@@ -130,28 +131,24 @@ func (r *sarifResult) finding(run *sarifRun, rules map[string]sarifRule) (findin
 		f.Location = r.Locations[0].Physical.Artifact.URI
 	}
 	if name := run.Tool.Driver.scanner().name; name == "trivy" || name == "grype" {
-		f.read(r.Message.Text + "\n" + rule.Help.Text)
+		f.read(linesOf(r.Message.Text), rule.said)
 	}
 	return f, score > 0
 }
 
-// read takes the package from the lines of text that Trivy and Grype write, for
-// SARIF has no place for it. The first line of a kind counts. Names of packages are
-// among them, so a line may be a stranger's: it can make the severity worse, which
-// in their JSON is not always that of the score, and never better.
-func (f *finding) read(text string) {
-	var word string
-	into := map[string]*string{"Package": &f.Package, "Installed Version": &f.Version, "Version": &f.Version, "Fixed Version": &f.Fixed, "Fix Version": &f.Fixed, "Severity": &word}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		if p := into[name]; p != nil && *p == "" {
-			*p = value
+// ruleOf returns the rule of a result. Ids can be hierarchical (clause 3.5.4): the
+// rule of a/b/c may be that of a. Nobody needs more than a few levels.
+func ruleOf(id string, rules map[string]sarifRule) sarifRule {
+	rule, known := rules[id]
+	for level := 0; !known && level < 8; level++ {
+		at := strings.LastIndexByte(id, '/')
+		if at < 0 {
+			break
 		}
-		if id, ok := strings.CutPrefix(name, "Vulnerability "); ok && strings.HasPrefix(f.ID, id+"-") {
-			f.ID = id // Grype's rules are for a vulnerability and a package
-		}
+		id = id[:at]
+		rule, known = rules[id]
 	}
-	f.Severity = severities[min(rank(f.Severity), rank(severity(word)))]
+	return rule
 }
 
 // score returns a CVSS score, and 0 when there is none above it.

@@ -86,6 +86,7 @@ func at(text string) time.Time {
 // "scan_failed" (a refusal) for the report of a scan that did not run to its end,
 // and "predicate_invalid" for findings that are too many.
 func Read(text []byte, form Form) (attest.Predicate, error) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	switch {
 	case len(text) > MaxReport:
 		return attest.Predicate{}, invalid("it has %d bytes, more than the %d that are read", len(text), MaxReport)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/attest/attesttest"
 	"github.com/signgate/signgate/internal/attest/scan"
 )
 
@@ -19,7 +20,7 @@ import (
 // not have. That of version 0.2 has the members which the specification of 0.1
 // asks for; that of 0.1 calls three of them otherwise than its own specification.
 func TestInToto(t *testing.T) {
-	for _, f := range append(archive(t, "good.txtar"), reals(t)...) {
+	for _, f := range attesttest.All(t) {
 		p, err := scan.Read(f.Data, scan.InToto)
 		if err != nil || p.Type == attest.Malware {
 			continue
@@ -57,12 +58,12 @@ func TestSARIFSchema(t *testing.T) {
 	}
 	schema := c.MustCompile("http://example.com/sarif")
 	checked := 0
-	for _, f := range append(archive(t, "good.txtar"), reals(t)...) {
+	for _, f := range attesttest.All(t) {
 		if !strings.Contains(f.Name, "sarif") {
 			continue
 		}
 		checked++
-		report, err := jsonschema.UnmarshalJSON(bytes.NewReader(f.Data))
+		report, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(f.Data, []byte("\uFEFF"))))
 		if err != nil {
 			t.Fatal(f.Name, err)
 		}
