@@ -46,7 +46,7 @@ func newRoot(p Process) *cobra.Command {
 		SilenceUsage:  true,
 		Version:       p.version(),
 	}
-	root.AddCommand(newSign(p), newVerify(p), newKey(p), newInspect(p), newPolicy(p), newDoctor(p), newDemo(p), newVersion(p))
+	root.AddCommand(newSign(p), newVerify(p), newKey(p), newInspect(p), newPolicy(p), newAudit(p), newDoctor(p), newDemo(p), newVersion(p))
 	return root
 }
 

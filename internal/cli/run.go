@@ -66,6 +66,7 @@ type run struct {
 	now      time.Time
 
 	progress *progress
+	audited  audited        // what goes into the audit log
 	rules    rules          // of verify; nil for sign
 	policy   *policy.Policy // nil without one
 	floors   floors

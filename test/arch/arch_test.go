@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"internal/fault":                   {},
 	"internal/retry":                   {},
 	"internal/memo":                    {},
+	"internal/audit":                   {},
 	"internal/image":                   {},
 	"internal/actions":                 {},
 	"internal/keychain":                {},
@@ -100,7 +101,7 @@ var vendors = map[string][]string{
 	"github.com/Azure/":        {"internal/kmsigner/azurekms"},
 	"github.com/spf13/":        {"internal/cli"},
 	"github.com/sethvargo/":    {"internal/actions"},
-	"github.com/rogpeppe/":     {"internal/cli/clitest"},
+	"github.com/rogpeppe/":     {"internal/cli/clitest", "internal/audit"},
 	"github.com/google/cel-go": {"internal/policy"},
 }
 
