@@ -321,12 +321,11 @@ func TestByHand(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	path := newLog(t, 4)
-	script := `
-sed -n 3p "$1" | sed 's/,"hash":"[0-9a-f]*"}$//' | tr -d '\n' | sha256sum | cut -c1-64
-sed -n 3p "$1" | jq -r .hash
-sed -n 4p "$1" | jq -r .prev`
-	out, err := exec.Command("sh", "-c", script, "sh", path).Output()
+	_, script, _ := strings.Cut(string(load(t, "../../docs/audit-log.md")), "By hand, for line 3:\n\n```sh\n")
+	script, _, _ = strings.Cut(script, "```")
+	cmd := exec.Command("sh", "-c", strings.ReplaceAll(script, "sha256sum", "sha256sum | cut -c1-64"))
+	cmd.Dir = filepath.Dir(newLog(t, 4))
+	out, err := cmd.Output()
 	if got := strings.Fields(string(out)); err != nil || len(got) != 3 || got[0] != got[1] || got[1] != got[2] {
 		t.Errorf("%q, %v", got, err)
 	}

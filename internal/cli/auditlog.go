@@ -82,11 +82,15 @@ func (r *run) writeAudit(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWait)
 	defer cancel()
-	_, err := r.audited.log.Append(ctx, r.auditEntries()...)
+	entries := r.auditEntries()
+	head, err := r.audited.log.Append(ctx, entries...)
 	r.runner.Chown(r.audited.path)
-	if err != nil {
-		r.fail(fault.Newf(fault.OutcomeOf(err), fault.CodeOf(err), "keep this run's report in its place", "the run is done, what it signed stays signed, and none of it is in the audit log: %w", err))
+	if err == nil {
+		r.say("audit log %s: lines added: %d, head %s", r.get("audit-log"), len(entries), head)
+		return
 	}
+	r.fail(fault.Newf(fault.OutcomeOf(err), fault.CodeOf(err), "keep this run's report in its place",
+		"the run is done, what it signed stays signed, and none of it is in the audit log: %w", err))
 }
 
 // auditEntries returns what the run has signed, in the order in which it was
