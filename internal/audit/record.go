@@ -33,7 +33,7 @@ func read(r io.Reader) ([]record, error) {
 			return out, nil
 		}
 		if len(out) == MaxLines {
-			return nil, fault.Undecidedf("limit_exceeded", "split the file", "it has more than %d lines", MaxLines)
+			return nil, fault.Undecidedf("audit_too_long", "split the file", "it has more than %d lines", MaxLines)
 		}
 		if err == io.EOF {
 			out = append(out, record{torn: true, err: errors.New("it has no end")})

@@ -12,7 +12,7 @@ import (
 var coming = []string{
 	"attest", "download", "contents",
 	"signgate/signgate/attest",
-	"docs/report.md", "docs/predicates/contents.md",
+	"docs/report.md", "docs/predicates/contents.md", "docs/predicates/malware-scan.md", "docs/predicates/vulnerabilities.md",
 }
 
 // script is shell in a page: a block, or part of one.
