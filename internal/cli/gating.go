@@ -79,8 +79,8 @@ func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule,
 			return verdict, err
 		}
 		s.Decide(verdict)
-		r.noteStored(verdict)
 		r.accept(s.Subject, verdict)
+		r.noteStored(verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
 			return verdict, ctx.Err()
 		}
