@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/audit"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/dsse"
@@ -175,6 +176,8 @@ func (r *run) state(ctx context.Context, a attesting, key *signer.Signer) (map[e
 			return nil, "", err
 		}
 	}
+	f := r.Formats[len(r.Formats)-1].Attesting() // one line in the audit log for one signature
+	r.noteMade(audit.Attestation, a.Type, subjects[0], subjects[0].Tags, key, made[f], sig.RequestID)
 	return made, sig.RequestID, nil
 }
 

@@ -46,7 +46,7 @@ func newRoot(p Process) *cobra.Command {
 		SilenceUsage:  true,
 		Version:       p.version(),
 	}
-	root.AddCommand(newSign(p), newAttest(p), newVerify(p), newDownload(p), newKey(p), newInspect(p), newContents(p), newPolicy(p), newDoctor(p), newDemo(p), newVersion(p))
+	root.AddCommand(newSign(p), newAttest(p), newVerify(p), newDownload(p), newKey(p), newInspect(p), newContents(p), newPolicy(p), newAudit(p), newDoctor(p), newDemo(p), newVersion(p))
 	return root
 }
 

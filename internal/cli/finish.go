@@ -25,9 +25,13 @@ func (r *run) do(ctx context.Context, verb func(context.Context) error, print fu
 		dir, err = r.outputDir()
 	}
 	if err == nil {
+		err = r.openAudit(ctx)
+	}
+	if err == nil {
 		err = r.interrupted(ctx, verb(ctx))
 	}
 	r.report.End(r.outcome(err), err)
+	r.writeAudit(ctx)
 	if err := print(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		r.fail(fault.Undecidedf("output_unwritable", "make room, or send it elsewhere", "the report cannot be printed: %w", err))
 	}

@@ -99,6 +99,7 @@ func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule,
 		}
 		s.Decide(verdict)
 		r.accept(s.Subject, verdict)
+		r.noteStored(verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
 			return verdict, ctx.Err()
 		}

@@ -50,14 +50,6 @@ func markdownInputs() string {
 	return b.String()
 }
 
-func inputNames() string {
-	var names []string
-	for _, in := range inputs() {
-		names = append(names, "`"+in.name+"`")
-	}
-	return strings.Join(names, " · ") + "\n"
-}
-
 func tick(b bool) string {
 	if b {
 		return "✓"
@@ -99,7 +91,6 @@ func TestGeneratedFiles(t *testing.T) {
 	for name, verb := range actionFiles {
 		checkGenerated(t, name, "# BEGIN inputs\n", "# END inputs\n", yamlInputs(verb))
 	}
-	checkGenerated(t, "README.md", "<!-- BEGIN inputs -->\n", "<!-- END inputs -->\n", inputNames())
 	checkGenerated(t, "docs/inputs.md", "<!-- BEGIN inputs -->\n", "<!-- END inputs -->\n", markdownInputs())
 }
 

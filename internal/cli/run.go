@@ -67,6 +67,7 @@ type run struct {
 
 	progress  *progress
 	documents []document     // what sign and attest are to attest
+	audited   audited        // what goes into the audit log
 	rules     rules          // of verify; nil for sign
 	policy    *policy.Policy // nil without one
 	floors    floors

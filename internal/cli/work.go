@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/attest"
+	"github.com/signgate/signgate/internal/audit"
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/dsse"
@@ -114,6 +115,7 @@ func (r *run) makeOne(ctx context.Context, s image.Subject, w work) (a envelope.
 		return a, "", err
 	}
 	a, err = seal(w.format, body, sig.Bytes, w.key.Fingerprint())
+	r.noteMade(audit.Signature, "", s, w.claims.Tags, w.key, a, sig.RequestID)
 	return a, sig.RequestID, err
 }
 

@@ -91,6 +91,7 @@ type Candidate struct {
 	Manifest  string // the digest of the manifest that holds it
 	MediaType string // of the blob
 	Blob      []byte
+	Digest    string // of Blob, where it was computed already
 	Signature string // the signature annotation, base64 (simplesigning only)
 	Hint      string // the fingerprint that KeyHint has, or ""; the key to try first
 }

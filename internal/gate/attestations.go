@@ -19,7 +19,6 @@ import (
 // statement is an attestation about the subject that verified.
 type statement struct {
 	envelope.Verified
-	blob  string                // the digest of the envelope
 	at    time.Time             // when it was made, by its own word; zero when it does not say
 	facts func() map[string]any // its predicate, for conditions
 	unmet map[[2]int]reason     // by requirement and tag: why it does not meet it, once that was asked
@@ -28,8 +27,8 @@ type statement struct {
 // attested notes an attestation, unless its key does not count.
 func (c *check) attested(v envelope.Verified) {
 	at, _ := PredicateTime(v.PredicateType, v.Predicate)
-	s := &statement{Verified: v, blob: image.DigestOf(v.Blob), at: at, unmet: map[[2]int]reason{}}
-	s.Blob = nil // it may be large, and its predicate is there
+	s := &statement{Verified: v, at: at, unmet: map[[2]int]reason{}}
+	s.Digest, s.Blob = image.DigestOf(v.Blob), nil // it may be large, and its predicate is there
 	s.facts = sync.OnceValue(s.PredicateObject)
 	if !slices.ContainsFunc(c.Rule.Attestations, s.mayMeet) {
 		c.ignore(v.Candidate, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", v.Manifest, v.PredicateType))
@@ -50,7 +49,7 @@ func (c *check) attested(v envelope.Verified) {
 func (s *statement) mayMeet(a policy.Attestation) bool {
 	return a.Type == s.PredicateType && has(a.By, s.Key) &&
 		(a.By.Formats == nil || slices.Contains(a.By.Formats, s.Format)) &&
-		(a.By.Only == nil || a.By.Only[s.blob])
+		(a.By.Only == nil || a.By.Only[s.Digest])
 }
 
 // again reports whether v says what another attestation by its key has said in

@@ -45,7 +45,7 @@ type Verdict struct {
 	Sequence   map[string]int64    // by tag, the sequence number that the accepted signatures agree on; see Request.Floor
 	Findings   []Finding           // one for each requirement and tag
 	Signatures []envelope.Verified // every signature that verified and counted
-	Attested   []envelope.Verified // every attestation that meets one of the rule's requirements
+	Attested   []envelope.Verified // every attestation that meets one of the rule's requirements, without its Blob
 	Ignored    []Ignored           // what did not count, and why
 }
 

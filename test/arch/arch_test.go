@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"internal/fault":                   {},
 	"internal/retry":                   {},
 	"internal/memo":                    {},
+	"internal/audit":                   {},
 	"internal/image":                   {},
 	"internal/actions":                 {},
 	"internal/keychain":                {},
@@ -106,7 +107,7 @@ var vendors = map[string][]string{
 	"github.com/Azure/":        {"internal/kmsigner/azurekms"},
 	"github.com/spf13/":        {"internal/cli"},
 	"github.com/sethvargo/":    {"internal/actions"},
-	"github.com/rogpeppe/":     {"internal/cli/clitest", "internal/attest/attesttest"},
+	"github.com/rogpeppe/":     {"internal/cli/clitest", "internal/attest/attesttest", "internal/audit"},
 	"github.com/google/cel-go": {"internal/policy"},
 	"github.com/klauspost/":    {"internal/attest/contents"},
 	"golang.org/x/mod":         {"internal/attest/contents"},
@@ -128,8 +129,7 @@ func TestVendors(t *testing.T) {
 	}
 }
 
-var forTests = []string{"internal/cli/clitest", "internal/attest/contents/contentstest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
-var forTests = []string{"internal/cli/clitest", "internal/attest/attesttest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
+var forTests = []string{"internal/cli/clitest", "internal/attest/attesttest", "internal/attest/contents/contentstest", "internal/registry/registrytest", "internal/signer/signertest", "internal/kmsigner/kmstest", "internal/kmsigner/gcptest", "internal/kmsigner/vaulttest", "internal/kmsigner/azurekms/azuretest", "internal/pkcs11signer/faultmodule"}
 
 // TestProgramsHaveNoTests: what only tests need is not in the programs.
 func TestProgramsHaveNoTests(t *testing.T) {

@@ -52,6 +52,7 @@ func read(t *testing.T, name string) string {
 type fence struct {
 	page, language, text string
 	line                 int
+	indent               string // of a block in a list
 }
 
 // fences returns the blocks of a language in all pages.
@@ -64,14 +65,14 @@ func fences(t *testing.T, language string) []fence {
 			mark, ok := strings.CutPrefix(strings.TrimSpace(line), "```")
 			switch {
 			case open == nil && ok:
-				open = &fence{page: page, language: mark, line: i + 1}
+				open = &fence{page: page, language: mark, line: i + 1, indent: line[:strings.Index(line, "`")]}
 			case open != nil && ok:
 				if open.language == language {
 					out = append(out, *open)
 				}
 				open = nil
 			case open != nil:
-				open.text += line + "\n"
+				open.text += strings.TrimPrefix(line, open.indent) + "\n"
 			}
 		}
 		if open != nil {
@@ -100,7 +101,9 @@ func TestLinks(t *testing.T) {
 			if target != "" {
 				name = filepath.ToSlash(filepath.Join(filepath.Dir(page), target))
 			}
-			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil && slices.Contains(coming, name) {
+				t.Logf("%s: the page %s is still to come", page, name)
+			} else if err != nil {
 				t.Errorf("%s: the link %s leads nowhere", page, m[1])
 			} else if fragment != "" && !slices.Contains(anchors(all[name]), fragment) {
 				t.Errorf("%s: %s has no heading for the link %s", page, name, m[1])

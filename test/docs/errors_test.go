@@ -165,3 +165,19 @@ func text(l *ast.BasicLit) string {
 	}
 	return s
 }
+
+// TestTroubleshootingCodes: the codes that docs/troubleshooting.md is about exist.
+func TestTroubleshootingCodes(t *testing.T) {
+	documented, found := documentedCodes(t), 0
+	for _, bold := range regexp.MustCompile(`(?m)^\*\*(.+?)\*\*`).FindAllStringSubmatch(read(t, "docs/troubleshooting.md"), -1) {
+		for _, m := range regexp.MustCompile("`([a-z0-9]+_[a-z0-9_]+)`").FindAllStringSubmatch(bold[1], -1) {
+			found++
+			if documented[m[1]] == "" {
+				t.Errorf("docs/troubleshooting.md is about `%s`, which docs/errors.md does not have", m[1])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d codes were found", found)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,13 +20,21 @@ type action struct{ Inputs, Outputs map[string]any }
 
 func actions(t *testing.T) map[string]action {
 	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "*", "action.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no actions:", err)
+	}
 	out := map[string]action{}
-	for uses, file := range map[string]string{"signgate/signgate": "action.yml", "signgate/signgate/attest": "attest/action.yml", "signgate/signgate/verify": "verify/action.yml"} {
+	for _, file := range append(files, filepath.Join(root, "action.yml")) {
 		var a action
-		if err := yaml.Unmarshal([]byte(read(t, file)), &a); err != nil || len(a.Inputs) == 0 || len(a.Outputs) == 0 {
+		if err := yaml.Unmarshal([]byte(readFile(t, file)), &a); err != nil || len(a.Inputs) == 0 || len(a.Outputs) == 0 {
 			t.Fatalf("%s: %v", file, err)
 		}
-		out[uses] = a
+		folder, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[path.Join("signgate/signgate", filepath.ToSlash(folder))] = a
 	}
 	return out
 }
@@ -82,7 +91,9 @@ func TestWorkflowExamples(t *testing.T) {
 				name, ref, _ := strings.Cut(uses, "@")
 				a, ours := known[name]
 				if !ours {
-					if strings.HasPrefix(name, "signgate/") {
+					if slices.Contains(coming, name) {
+						t.Logf("%s: the action %s is still to come", where, name)
+					} else if strings.HasPrefix(name, "signgate/") {
 						t.Errorf("%s: there is no action %s", where, name)
 					}
 					return
@@ -123,21 +134,19 @@ var signgate = sync.OnceValues(func() (string, error) {
 	return path, err
 })
 
-// TestCommands checks that the signgate commands in the shell blocks name
-// verbs and flags that exist.
+// TestCommands checks that the signgate commands in the shell blocks and in the
+// scripts of the pages name verbs and flags that exist.
 func TestCommands(t *testing.T) {
 	checked := 0
-	for _, f := range fences(t, "sh") {
-		for line := range strings.Lines(strings.ReplaceAll(f.text, "\\\n", " ")) {
-			words := split(strings.TrimPrefix(strings.TrimSpace(line), "$ "))
-			if len(words) == 0 || words[0] != "signgate" {
-				continue
+	for _, s := range scripts(t) {
+		for line := range strings.Lines(strings.ReplaceAll(s.text, "\\\n", " ")) {
+			for _, words := range commands(line) {
+				checked++
+				checkCommand(t, fmt.Sprintf("%s:%d", s.page, s.line), words)
 			}
-			checked++
-			checkCommand(t, fmt.Sprintf("%s:%d", f.page, f.line), words[1:])
 		}
 	}
-	if checked < 5 {
+	if checked < 50 {
 		t.Errorf("only %d commands were found", checked)
 	}
 	inline := regexp.MustCompile("`signgate ([^`]+)`")
@@ -154,6 +163,10 @@ func checkCommand(t *testing.T, where string, words []string) {
 	for len(words) > len(verb) && regexp.MustCompile(`^[a-z]+$`).MatchString(words[len(verb)]) {
 		verb = append(verb, words[len(verb)])
 	}
+	if len(verb) > 0 && slices.Contains(coming, verb[0]) && !strings.Contains(helpOf(t, nil), "\n  "+verb[0]+" ") {
+		t.Logf("%s: the command signgate %s is still to come", where, verb[0])
+		return
+	}
 	help := helpOf(t, verb)
 	usage := regexp.MustCompile(`(?m)^  ` + strings.Join(append([]string{"signgate"}, verb...), " ") + `\b`)
 	if !usage.MatchString(help) {
@@ -168,39 +181,23 @@ func checkCommand(t *testing.T, where string, words []string) {
 	}
 }
 
+// helps are the texts that were asked for already, by the words of the verb.
+var helps = map[string]string{}
+
 func helpOf(t *testing.T, verb []string) string {
 	t.Helper()
+	key := strings.Join(verb, " ")
+	if help, ok := helps[key]; ok {
+		return help
+	}
 	path, err := signgate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(path, append(slices.Clone(verb), "--help")...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("signgate %s --help: %v\n%s", strings.Join(verb, " "), err, out)
+		t.Fatalf("signgate %s --help: %v\n%s", key, err, out)
 	}
+	helps[key] = string(out)
 	return string(out)
-}
-
-// split returns the words of a simple shell command, up to a redirection, a
-// pipe or a comment.
-func split(line string) []string {
-	var out []string
-	word, quote, in := "", rune(0), false
-	for _, r := range line + " " {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word += string(r)
-		case r == '"' || r == '\'':
-			quote, in = r, true
-		case strings.ContainsRune("|>;&#", r):
-			return out
-		case r != ' ':
-			word, in = word+string(r), true
-		case in:
-			out, word, in = append(out, word), "", false
-		}
-	}
-	return out
 }
