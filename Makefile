@@ -5,8 +5,8 @@
 # make unit   the part of it that needs no peers and no Docker
 # make soak   the tests that depend on chance, twenty times each
 # make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
-# make bench  signgate beside cosign on the same work, and beside other ways to
-#             sign with an HSM; docs/benchmarks.md explains both
+# make bench  signgate beside cosign on the same work, beside other ways to sign
+#             with an HSM, and beside sha256sum; docs/benchmarks.md explains each
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
@@ -47,6 +47,7 @@ interop:
 	@test/setup/need.sh cc softhsm2 opensc
 	@test/setup/peers.sh cosign-v2 cosign-v3 registry crane
 	cd test/interop && go test -count=1 -timeout 15m -tags "$(INTEROP_TAGS)" ./...
+	go test -count=1 ./test/contents
 
 hsm:
 	test/setup/hsm.sh
@@ -78,6 +79,7 @@ bench:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
 	cd test/hsmbench && go run .
 	go run ./test/sizes
+	go run ./test/contents
 
 clean:
 	rm -rf dist

@@ -19,31 +19,36 @@ type Finding struct {
 // CompareLayers returns how the layers of found differ from those that were
 // attested.
 func (c Contents) CompareLayers(found Contents) (out []Finding) {
-	add := func(code, layer, format string, args ...any) {
-		out = append(out, Finding{Outcome: fault.Refused, Code: code, Layer: layer, Fact: fmt.Sprintf(format, args...)})
-	}
 	if len(c.Layers) == len(found.Layers) {
 		for i, l := range c.Layers {
 			if got := found.Layers[i]; got != l {
-				add("contents_layer_changed", got.Digest, "layer %d is %s, and %s was attested", i+1, got, l)
+				out = append(out, layerFinding(got, fault.Refusedf("contents_layer_changed", "", "layer %d is %s, and %s was attested", i+1, got, l)))
 			}
 		}
 		return out
 	}
 	for i, l := range c.Layers {
 		if !slices.Contains(found.Layers, l) {
-			add("contents_layer_missing", l.Digest, "layer %d that was attested, %s, is not in the image", i+1, l)
+			out = append(out, layerFinding(l, fault.Refusedf("contents_layer_missing", "", "layer %d that was attested, %s, is not in the image", i+1, l)))
 		}
 	}
 	for i, l := range found.Layers {
 		if !slices.Contains(c.Layers, l) {
-			add("contents_layer_added", l.Digest, "layer %d of the image, %s, was not attested", i+1, l)
+			out = append(out, layerFinding(l, fault.Refusedf("contents_layer_added", "", "layer %d of the image, %s, was not attested", i+1, l)))
 		}
 	}
-	if len(out) == 0 {
-		add("contents_layer_changed", "", "the image has %d layers, and %d were attested", len(found.Layers), len(c.Layers))
+	if len(out) == 0 { // the same one more than once
+		out = append(out, layerFinding(Layer{}, fault.Refusedf("contents_layer_changed", "", "the image has %d layers, and %d were attested", len(found.Layers), len(c.Layers))))
 	}
 	return out
+}
+
+func layerFinding(l Layer, f *fault.Error) Finding {
+	return Finding{Outcome: f.Outcome, Code: f.Code, Layer: l.Digest, Fact: f.What}
+}
+
+func fileFinding(path string, f *fault.Error) Finding {
+	return Finding{Outcome: f.Outcome, Code: f.Code, Path: path, Fact: f.What}
 }
 
 // String returns the layer with all that is known of it.
@@ -73,13 +78,13 @@ func CompareFiles(attested, found []Entry) (out []Finding) {
 }
 
 func changed(path, format string, args ...any) Finding {
-	return Finding{fault.Refused, "contents_changed", path, "", fmt.Sprintf(format, args...)}
+	return fileFinding(path, fault.Refusedf("contents_changed", "", format, args...))
 }
 
-func missing(path, fact string) Finding {
-	return Finding{fault.Refused, "contents_missing", path, "", fact}
+func missing(path, format string, args ...any) Finding {
+	return fileFinding(path, fault.Refusedf("contents_missing", "", format, args...))
 }
 
 func added(path string, t Type) Finding {
-	return Finding{fault.Refused, "contents_added", path, "", fmt.Sprintf("it is there (%s), and was not attested", t)}
+	return fileFinding(path, fault.Refusedf("contents_added", "", "it is there (%s), and was not attested", t))
 }

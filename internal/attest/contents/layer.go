@@ -85,6 +85,9 @@ func (r *reading) fail(err error) error {
 	if r.err != nil {
 		return r.err
 	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return tooMuch("the layer %s needs a window of more than %d bytes to be unpacked", r.layer.Digest, maxWindow)
+	}
 	return badLayer(r.layer, err)
 }
 
@@ -145,7 +148,7 @@ func (r unpacked) Read(p []byte) (int, error) {
 	if over := r.share.takeBytes(int64(n)); over != nil {
 		r.err = cmp.Or(r.err, over)
 	}
-	if r.share.bytes > freeBytes && r.share.bytes/maxRatio > r.layer.Size {
+	if r.share.bytes > r.share.of.free && r.share.bytes/maxRatio > r.layer.Size {
 		r.err = cmp.Or(r.err, tooMuch("the layer %s of %d bytes unpacks to more than %d times that", r.layer.Digest, r.layer.Size, maxRatio))
 	}
 	if r.err = cmp.Or(r.err, r.ctx.Err()); r.err != nil {

@@ -30,10 +30,11 @@ const (
 // use.
 type budget struct {
 	bytes, entries, text atomic.Int64
+	free                 int64 // bytes that any layer may unpack to
 }
 
 func newBudget() *budget {
-	b := new(budget)
+	b := &budget{free: freeBytes}
 	b.bytes.Store(maxBytes)
 	b.entries.Store(maxEntries)
 	b.text.Store(maxText)
@@ -55,7 +56,8 @@ func (s *share) takeBytes(n int64) error {
 
 func (s *share) takeEntry(text int) error {
 	s.entries, s.text = s.entries+1, s.text+int64(text)
-	if s.of.entries.Add(-1) < 0 || s.of.text.Add(-int64(text)) < 0 {
+	entries, names := s.of.entries.Add(-1), s.of.text.Add(-int64(text))
+	if entries < 0 || names < 0 {
 		return tooMuch("its layers have more than %d files, or more than %d bytes of names", maxEntries, maxText)
 	}
 	return nil

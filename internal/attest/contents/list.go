@@ -14,13 +14,16 @@ import (
 	"github.com/signgate/signgate/internal/image"
 )
 
+// usualLine is what most lines do not exceed, in bytes.
+const usualLine = 220
+
 // newFiles returns what stands for the entries, which are sorted, and their list.
 // More than is read again is undecided ("limit_exceeded").
 func newFiles(entries []Entry) (*Files, []byte, error) {
 	if len(entries) > MaxFiles {
 		return nil, nil, tooMuch("it has %d files, more than %d", len(entries), MaxFiles)
 	}
-	var list []byte
+	list := make([]byte, 0, min(len(entries)*usualLine, MaxList))
 	var tree merkle
 	for _, e := range entries {
 		from := len(list)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -57,7 +56,7 @@ type local struct {
 func (l *local) add(f Finding) { l.findings = append(l.findings, f) }
 
 func (l *local) unreadable(p string, err error) {
-	l.add(Finding{fault.Undecided, "contents_unreadable", p, "", fmt.Sprintf("it cannot be read: %v", err)})
+	l.add(fileFinding(p, fault.Undecidedf("contents_unreadable", "", "it cannot be read: %w", err)))
 }
 
 // visit compares a path, and what is below it here or in the list.
@@ -73,7 +72,7 @@ func (l *local) visit(p string) {
 	case errors.Is(err, fs.ErrNotExist) && !listed && len(below) == 0:
 		l.add(missing(p, "neither the image nor this machine has it"))
 	case errors.Is(err, fs.ErrNotExist):
-		l.add(missing(p, fmt.Sprintf("it was attested, with %d files below it, and is not there", len(below))))
+		l.add(missing(p, "it was attested, with %d files below it, and is not there", len(below)))
 	case err != nil:
 		l.unreadable(p, err)
 	case !listed && len(below) == 0:

@@ -179,7 +179,7 @@ func (t *tree) remove(p string) error {
 
 // entries returns all files, sorted by path.
 func (t *tree) entries() []Entry {
-	var out []Entry
+	out := make([]Entry, 0, t.nodes+1)
 	var walk func(n *node)
 	walk = func(n *node) {
 		if n.entry != nil {
