@@ -35,7 +35,7 @@ func (r *run) all(ctx context.Context, check string, f func(ctx context.Context,
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]
 		g.Go(func() error {
-			if err := f(ctx, s, i); err != nil {
+			if err := clocked(s, check, func() error { return f(ctx, s, i) }); err != nil {
 				s.Fail(check, r.interrupted(ctx, err))
 			}
 			r.progress.step(s.Subject.String())
@@ -79,6 +79,8 @@ func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule,
 			return verdict, err
 		}
 		s.Decide(verdict)
+		s.Rule = r.ruleOfReport(required)
+		r.counted(verdict)
 		r.accept(s.Subject, verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {
 			return verdict, ctx.Err()

@@ -108,7 +108,7 @@ const storedCheck = "stored "
 // each key's signature as this run made or found it; and what the trusted keys
 // ask for.
 func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Rule {
-	var out policy.Rule
+	out := policy.Rule{Name: report.ProofStored}
 	for _, f := range r.Formats {
 		if p.refused != nil && f == envelope.SimpleSigning {
 			continue // the bundle is there, and the user was told
@@ -116,6 +116,7 @@ func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Rule {
 		out.Require = append(out.Require, policy.Group{Name: storedCheck + string(f), Keys: own, Min: len(own), Formats: []envelope.Format{f}, Only: p.blobs})
 	}
 	if len(trusted) > 0 {
+		out.Name = "trusted-keys"
 		out.Require = append(out.Require, policy.Group{Name: "trusted-keys", Keys: trusted, Min: r.Threshold, Formats: r.Formats})
 	}
 	return out
