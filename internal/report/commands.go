@@ -29,7 +29,8 @@ func (r *Report) commands(groups []group) []string {
 	if len(blocks) == 0 {
 		return nil
 	}
-	out := []string{"### Verify it yourself\n", "Save the public key from the fold below in a file of that name, then:\n\n```sh\n" + strings.Join(blocks, "\n\n") + "\n```\n"}
+	out := []string{"### Verify it yourself\n", "Save the public key from the fold below in a file of that name, then, with cosign 3 ([cosign 2 wants one flag more](" + docs(r.Version) + "migrate.md#verify-with-cosign)):\n\n```sh\n" +
+		strings.Join(blocks, "\n\n") + "\n```\n"}
 	if more := len(passed) - mostCommands; more > 0 {
 		out = append(out, fmt.Sprintf("The same lines verify the %d other images.\n", more))
 	}

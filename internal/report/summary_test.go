@@ -55,15 +55,15 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-// many is a run over n images of five manifests, every tenth of which fails
-// with a text of a size.
-func many(n, size int) *report.Report {
+// many is a run over n images of five manifests, of which one in every fails with
+// a text of a size.
+func many(n, size, every int) *report.Report {
 	r := begun("verify")
 	r.Trust = trustPolicy()
 	text := strings.Repeat("x`|<\u202e> ", size/8+1)[:size]
 	for i := range n {
 		for _, s := range index(fmt.Sprintf("ghcr.io/acme/app-%d", i), i+10, []string{"1"}, "linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x") {
-			if i%10 == 3 {
+			if i%every == 3%every {
 				r.Subjects = append(r.Subjects, refuses(s, "ghcr.io/acme/*", gate.Finding{Outcome: fault.Refused, Code: "unsigned", Check: "release", Fact: text, Next: text}, gate.Ignored{Code: "key_other", Why: text}))
 			} else {
 				r.Subjects = append(r.Subjects, passes(s, "ghcr.io/acme/*", []envelope.Key{kms}, provenance))
@@ -81,7 +81,7 @@ func TestSummaryOfMany(t *testing.T) {
 		if size > 40 {
 			images = 100 // the same text is in five hundred places
 		}
-		text := summary(many(images, size))
+		text := summary(many(images, size, 10))
 		if len(text) > 1<<19 {
 			t.Errorf("%d images with texts of %d bytes: %d bytes", images, size, len(text))
 		}
