@@ -6,19 +6,20 @@
 # make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
 # make bench  signgate beside cosign on the same work, and beside other ways to
 #             sign with an HSM; docs/benchmarks.md explains both
+# make screenshots  what the job summary looks like, into docs/images
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit storm soak fuzz interop hsm e2e docs build lint bench clean
+.PHONY: demo test unit storm soak fuzz interop hsm e2e docs summary screenshots build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
 	go run ./cmd/signgate demo
 
-test: lint unit docs storm interop hsm e2e
+test: lint unit docs summary storm interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
@@ -36,6 +37,12 @@ fuzz:
 
 docs:
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
+
+summary:
+	test/summary/run.sh test
+
+screenshots:
+	test/summary/run.sh screenshots
 
 interop:
 	@test/setup/need.sh cc softhsm2 opensc

@@ -2,15 +2,15 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// failure is a check that did not pass, for one image or for several of its
-// manifests.
+// failure is a check that did not pass, with all that it did not pass for.
 type failure struct {
 	Finding
-	image  string
-	parts  []string
+	images []string // as Markdown, with the manifests
 	spared bool
 }
 
@@ -61,9 +61,9 @@ func cutNext(message string) (cause, next string) {
 }
 
 func (f failure) where() string {
-	where := " · " + code(f.image)
-	if len(f.parts) > 0 {
-		where += " (" + some(f.parts, 6) + ")"
+	where := " · " + some(f.images, 5)
+	if n := len(f.images); n > 1 {
+		where = fmt.Sprintf(" · %d images: ", n) + some(f.images, 5)
 	}
 	if f.spared {
 		where += " · only a warning"
@@ -79,12 +79,12 @@ func (f failure) cause() string {
 	return check + ": " + prose(f.Fact)
 }
 
-// collect returns what did not pass, what is the same for manifests of one
-// image as one.
+// collect returns what did not pass, the same for several images as one.
 func collect(groups []group) []failure {
 	var out []failure
+	at := map[Finding]int{}
 	for _, g := range groups {
-		at := map[Finding]int{}
+		parts := map[int][]string{}
 		for _, s := range g {
 			for _, f := range s.Findings {
 				if f.Outcome == "passed" {
@@ -94,15 +94,27 @@ func collect(groups []group) []failure {
 				if !again {
 					i = len(out)
 					at[f] = i
-					out = append(out, failure{Finding: f, image: g.name(), spared: s.Spared})
+					out = append(out, failure{Finding: f, spared: s.Spared})
 				}
-				if len(g) > 1 {
-					out[i].parts = append(out[i].parts, s.part())
-				}
+				parts[i] = append(parts[i], s.part())
 			}
+		}
+		for _, i := range slices.Sorted(maps.Keys(parts)) {
+			out[i].images = append(out[i].images, g.with(parts[i]))
 		}
 	}
 	return out
+}
+
+// with names the image and the manifests that something is about.
+func (g group) with(parts []string) string {
+	switch len(g) {
+	case 1:
+		return code(g.name())
+	case len(parts):
+		return fmt.Sprintf("%s (all %d manifests)", code(g.name()), len(g))
+	}
+	return code(g.name()) + " (" + some(parts, 6) + ")"
 }
 
 // byCode counts failures by their codes.

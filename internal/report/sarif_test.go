@@ -55,7 +55,7 @@ func sarifOf(t *testing.T, r *report.Report) (text []byte, out sarif) {
 func TestSARIF(t *testing.T) {
 	schema := compile(t, "testdata/sarif/sarif-schema-2.1.0.json")
 	reports := fixtures()
-	reports["many"] = many(1100, 40, 1)
+	reports["very many"] = many(1100, 40, 1)
 	for name, r := range reports {
 		text, log := sarifOf(t, r)
 		validate(t, schema, name, text)

@@ -11,9 +11,9 @@ import (
 // a whole, so each list has an end, and report.json has the rest. With every
 // text at its bound all of it is below that.
 const (
-	mostDetailed = 6   // images with a table of their own
-	mostRows     = 24  // rows of such a table
-	mostImages   = 100 // rows of images without one
+	mostDetailed = 6  // images with a table of their own
+	mostRows     = 24 // rows of such a table
+	mostImages   = 50 // rows of images without one, failed and passed
 	mostFailures = 15
 	mostCommands = 10
 	mostIgnored  = 30
@@ -93,7 +93,10 @@ func count(n int, what string) string {
 
 // facts is a line of numbers: how many, how long, which run.
 func (r *Report) facts(groups []group) string {
-	facts := []string{count(len(groups), "image"), count(len(r.Subjects), "manifest")}
+	var facts []string
+	if len(groups) > 0 {
+		facts = append(facts, count(len(groups), "image"), count(len(r.Subjects), "manifest"))
+	}
 	made, attested := 0, 0
 	for _, s := range r.Subjects {
 		made, attested = made+s.Signed, attested+s.Attested

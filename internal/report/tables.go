@@ -17,7 +17,7 @@ func (r *Report) tables(groups []group) []string {
 		out = append(out, g.table())
 	}
 	if len(groups) > mostDetailed {
-		out = append(out, rest(groups[mostDetailed:]))
+		out = append(out, rest(groups[mostDetailed:])...)
 	}
 	return out
 }
@@ -94,30 +94,28 @@ func (r row) name() string {
 	return strings.TrimPrefix(first+", "+list, ", ")
 }
 
-// rest is a row for each further image, folded when all of them have passed.
-func rest(groups []group) string {
-	var b strings.Builder
-	if len(groups) > 0 && groups[0].weight() == 0 {
-		fmt.Fprintf(&b, "<details><summary>%d more images, all passed</summary>\n\n", len(groups))
-	} else {
-		fmt.Fprintf(&b, "#### %d more images\n\n", len(groups))
+// rest is a row for each further image; those that passed are folded.
+func rest(groups []group) []string {
+	passed := slices.IndexFunc(groups, func(g group) bool { return g.weight() == 0 })
+	if passed < 0 {
+		passed = len(groups)
 	}
-	b.WriteString("| image | manifests | signatures | result |\n|---|---|---|---|\n")
-	for _, g := range groups[:min(len(groups), mostImages)] {
-		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", code(g.name()), len(g), g.worst().signedBy(), g.worst().result())
+	var out []string
+	if bad := groups[:passed]; len(bad) > 0 {
+		out = append(out, "#### "+count(len(bad), "more image")+"\n\n"+images(bad))
 	}
-	if more := len(groups) - mostImages; more > 0 {
-		fmt.Fprintf(&b, "\nAnd %d more, see report.json.\n", more)
+	if good := groups[passed:]; len(good) > 0 {
+		out = append(out, "<details><summary>"+count(len(good), "more image")+", passed</summary>\n\n"+images(good)+"\n</details>\n")
 	}
-	return closeDetails(b.String())
+	return out
 }
 
-// closeDetails ends a fold that text begins with.
-func closeDetails(text string) string {
-	if strings.HasPrefix(text, "<details>") {
-		return text + "\n</details>\n"
+func images(groups []group) string {
+	var rows []string
+	for _, g := range groups {
+		rows = append(rows, fmt.Sprintf("| %s | %d | %s | %s |", code(g.name()), len(g), g.worst().signedBy(), g.worst().result()))
 	}
-	return text
+	return grid("| image | manifests | signatures | result |", rows, mostImages)
 }
 
 // worst is the manifest of an image that needs a look most, the first of
