@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
@@ -171,25 +170,8 @@ func (r *run) tell() {
 		}
 		return
 	}
-	for _, line := range r.failures() {
+	for _, line := range r.report.Annotations() {
 		r.runner.Error("signgate "+r.report.Command+": "+r.report.Outcome, line)
 	}
 	r.runner.Finish()
-}
-
-// failures returns the error of the run and the findings that did not pass, a
-// line each.
-func (r *run) failures() []string {
-	var lines []string
-	if e := r.report.Error; e != nil {
-		lines = append(lines, e.Code+": "+report.Clean(e.Message))
-	}
-	for _, s := range r.report.Subjects {
-		for _, f := range s.Findings {
-			if f.Outcome != fault.Passed.String() {
-				lines = append(lines, report.Clean(fmt.Sprintf("%s: %s: %s; %s", f.Code, s.Subject.String(), f.Fact, f.Next)))
-			}
-		}
-	}
-	return lines
 }

@@ -142,3 +142,43 @@ func TestReportSaysWhoDecided(t *testing.T) {
 		t.Errorf("outside of a workflow the run is %+v", plain.Run)
 	}
 }
+
+// TestHostileAnswers: nothing that a registry says gets to act, on a terminal,
+// on the runner or in the summary.
+func TestHostileAnswers(t *testing.T) {
+	s := registrytest.Start(t, registrytest.Referrers)
+	_, other := keyPair(t)
+	const evil = "x\x1b[2J\x1b]8;;https://evil.example\x07\u202e`|<img src=x>@acme\n::error::forged\n##[error]forged"
+	index := s.Host + "/app:1.0@" + s.PushIndex(t, "app:1.0", evil+"/"+evil)
+	for _, broken := range []bool{false, true} {
+		s.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			if !broken {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": evil, "message": evil}}})
+			return true
+		})
+		env := workflow(t)
+		var out, log bytes.Buffer
+		if code := cli.Main(t.Context(), cli.Process{Args: []string{"verify", "--trusted-keys", other, index}, Environ: env, Stdout: &out, Stderr: &log, Version: "v1.2.3"}); code == 0 {
+			t.Error("it passed")
+		}
+		if !broken && !strings.Contains(out.String()+log.String(), `\u001b[2J`) {
+			t.Errorf("the platform is not shown:\n%s%s", out.String(), log.String())
+		}
+		summary, err := os.ReadFile(filepath.Join(filepath.Dir(strings.TrimPrefix(env[1], "GITHUB_OUTPUT=")), "summary"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"the output": out.String(), "the log": log.String(), "the summary": string(summary)} {
+			if strings.ContainsAny(text, "\x1b\x07\u202e") || strings.Contains("\n"+text, "\n::error::forged") || what != "the summary" && strings.Contains(text, "##[") {
+				t.Errorf("%s has a command in it:\n%q", what, text)
+			}
+		}
+		if bytes.Contains(summary, []byte("<img")) && !bytes.Contains(summary, []byte("\\u0060\\u007c<img")) {
+			t.Errorf("the summary has markup in it:\n%s", summary)
+		}
+	}
+}

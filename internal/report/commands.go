@@ -29,8 +29,12 @@ func (r *Report) commands(groups []group) []string {
 	if len(blocks) == 0 {
 		return nil
 	}
-	out := []string{"### Verify it yourself\n", "Save the public key from the fold below in a file of that name, then, with cosign 3 ([cosign 2 wants one flag more](" + docs(r.Version) + "migrate.md#verify-with-cosign)):\n\n```sh\n" +
-		strings.Join(blocks, "\n\n") + "\n```\n"}
+	lines := strings.Join(blocks, "\n\n")
+	with := ""
+	if strings.Contains(lines, "cosign ") {
+		with = ", with cosign 3 ([cosign 2 wants one flag more](" + docs(r.Version) + "migrate.md#verify-with-cosign))"
+	}
+	out := []string{"### Verify it yourself\n", "Save the public key from the fold below in a file of that name, then" + with + ":\n\n```sh\n" + lines + "\n```\n"}
 	if more := len(passed) - mostCommands; more > 0 {
 		out = append(out, fmt.Sprintf("The same lines verify the %d other images.\n", more))
 	}

@@ -52,7 +52,10 @@ func (d *drawing) rule(rule *Rule) string {
 		return d.node("no rule", "no rule was reached", "none", "[/", "/]")
 	}
 	text := "rule<br>" + label(rule.Name, 40)
-	if rule.Policy != "" {
+	switch {
+	case rule.Policy == "" && rule.Name == "stored":
+		text = "what was signed<br>has to be stored"
+	case rule.Policy != "":
 		text += "<br>policy " + label(rule.Policy, 32) + "<br>sha256 " + label(rule.SHA256[:min(len(rule.SHA256), 12)], 12)
 	}
 	return d.node("rule "+rule.Name+" "+rule.SHA256, text, "rule", "[/", "/]")

@@ -11,6 +11,7 @@ import (
 	"github.com/signgate/signgate/internal/gate"
 	"github.com/signgate/signgate/internal/image"
 	"github.com/signgate/signgate/internal/report"
+	"github.com/signgate/signgate/internal/signer"
 )
 
 // The reports that the goldens are made of. They are what the program could
@@ -160,6 +161,35 @@ func refusedRelease() *report.Report {
 	return end(r)
 }
 
+// storedSignatures is a sign run without trusted keys: an HSM key and a retry of
+// what was there in part.
+func storedSignatures() *report.Report {
+	r := begun("sign")
+	r.Proof = report.ProofStored
+	r.Keys = []report.Key{{ID: hsm.Name, Type: "P-384", Fingerprint: hsm.Fingerprint, PublicKey: pem, Custody: &signer.Custody{
+		Sensitive: signer.Yes, Extractable: signer.No, NeverExtractable: signer.Yes, Local: signer.Yes, AlwaysAuthenticate: signer.Unknown}}}
+	for i, s := range index("ghcr.io/acme/app", 1, []string{"1.4.2"}, "linux/amd64", "linux/arm64") {
+		out := passes(s, report.ProofStored, []envelope.Key{hsm})
+		out.Rule = &report.Rule{Name: report.ProofStored}
+		out.Signed, out.Existing, out.RequestIDs = 1, 1, []string{fmt.Sprintf("5f1c6a52-2b7e-4c1f-9a1d-00000000000%d", i)}
+		out.Took("sign", 1302*time.Millisecond)
+		out.Took("attach", 640*time.Millisecond)
+		r.Subjects = append(r.Subjects, out)
+	}
+	r.Subjects[0].Skipped = []image.Skipped{{Digest: digest(99), Reason: "BuildKit's attestation manifest"}}
+	r.Warnings = []string{"cosign verifies P-384 signatures only with --signature-digest-algorithm, and containers/image (podman, CRI-O) not at all; P-256 is read everywhere"}
+	return end(r)
+}
+
+// onlyWarned is a run by a rule that only warns.
+func onlyWarned() *report.Report {
+	r := begun("verify")
+	s := image.Subject{Repository: "ghcr.io/acme/app", Digest: digest(1), MediaType: image.OCIManifest, Tags: []string{"1.4.2"}}
+	r.Subjects = append(r.Subjects, refuses(s, "ghcr.io/acme/*", gate.Finding{Outcome: fault.Refused, Code: "unsigned", Check: "release", Tag: "1.4.2", Fact: "it has no signature", Next: "run the sign step before the gate"}))
+	r.Subjects[0].Spare()
+	return end(r)
+}
+
 // hostile is text that tries everything at once.
 func hostile(n int) string {
 	return [...]string{
@@ -169,7 +199,7 @@ func hostile(n int) string {
 		"::error::fake\n::add-mask::x\n##[error]fake\x1b[2J\x1b[1;31mred\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\\x9b31m",
 		"linux/\u202egpj.tnemelpmoc\u202c/am\u200bd\u200d64\u2066\ufeff\u00ad\U000e0041",
 		"</details></summary><script>alert(1)</script>&lt;b&gt;&#64;acme",
-		"**bold** _it_ ~~x~~ $`\\sqrt{}`$ :tada: \\` \\| ```\n```sh\nrm -rf /\n# heading\n- [ ] task",
+		"**bold** {0} _it_ ~~x~~ $`\\sqrt{}`$ :tada: \\` \\| ```\n```sh\nrm -rf /\n# heading\n- [ ] task",
 	}[n]
 }
 

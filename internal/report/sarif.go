@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -67,7 +68,7 @@ func (r *Report) sarifResult(f Finding, s *Subject, times map[string]int) sarifR
 	location := sarifLocation{Physical: sarifPhysical{sarifArtifact{r.sarifFile()}, sarifRegion{1}}}
 	if s != nil {
 		image = s.Repository + " " + s.Platform
-		location.Logical = []sarifLogical{{s.label(), s.Subject.String(), "module"}}
+		location.Logical = []sarifLogical{{Clean(s.label()), Clean(s.Subject.String()), "module"}}
 	}
 	text := f.sentence()
 	if s != nil {
@@ -76,10 +77,18 @@ func (r *Report) sarifResult(f Finding, s *Subject, times map[string]int) sarifR
 	print := fingerprint(image, f.Check, f.Tag, f.Code)
 	times[print]++
 	return sarifResult{
-		RuleID: f.Code, Level: level, Message: sarifText{Text: clip(Clean(text), 8<<10)}, Locations: []sarifLocation{location},
+		RuleID: f.Code, Level: level, Message: sarifText{Text: sarifMessage(text)}, Locations: []sarifLocation{location},
 		Fingerprints: map[string]string{"primaryLocationLineHash": fmt.Sprintf("%s:%d", print, times[print])},
 	}
 }
+
+// sarifMessage writes a text as a message without links and placeholders, which
+// the standard finds in "[text](target)" and "{0}" (3.11.5 and 3.11.6).
+func sarifMessage(s string) string {
+	return placeholder.ReplaceAllString(strings.ReplaceAll(bounded(s, 8<<10), "](", "] ("), "{ $1")
+}
+
+var placeholder = regexp.MustCompile(`\{([0-9])`)
 
 // fingerprint is what an alert is known by from run to run: the image without
 // its digest, which differs with every build, and the check that did not pass.

@@ -63,10 +63,13 @@ func TestSARIF(t *testing.T) {
 		for _, rule := range log.Runs[0].Tool.Driver.Rules {
 			rules[rule.ID] = strings.Contains(rule.HelpURI, "/docs/errors.md#") && rule.Help.Text != "" && rule.Help.Markdown != ""
 		}
-		if n := len(log.Runs[0].Results); n > 5000 || (n == 0) != r.Passed() {
+		if n := len(log.Runs[0].Results); n > 5000 || (n == 0) != (r.Passed() && name != "warned") {
 			t.Errorf("%s has %d results, and passed is %v", name, n, r.Passed())
 		}
 		for _, result := range log.Runs[0].Results {
+			if regexp.MustCompile(`\]\(|\{[0-9]`).MatchString(result.Message.Text) {
+				t.Errorf("%s: a link or a placeholder in %q", name, result.Message.Text)
+			}
 			uri := result.Locations[0].PhysicalLocation.ArtifactLocation.URI
 			if !rules[result.RuleID] || !regexp.MustCompile(`^[\w.%~-]+(/[\w.%~-]+)*$`).MatchString(uri) {
 				t.Errorf("%s: the rule of %s has no help, or %q is no file of a repository", name, result.RuleID, uri)

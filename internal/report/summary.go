@@ -45,23 +45,24 @@ func (r *Report) headline(groups []group) string {
 }
 
 func (r *Report) inWords(groups []group) string {
-	bad := 0
+	weights := map[bool]int{} // of images that did not pass, and that were spared
 	for _, g := range groups {
-		if g.weight() > 1 {
-			bad++
+		if w := g.weight(); w > 0 {
+			weights[w == 1]++
 		}
 	}
+	bad, spared := weights[false], weights[true]
 	switch {
 	case r.Passed() && r.DryRun:
 		return "**A dry run: nothing was written.** Everything was signed and verified on this machine only."
 	case r.Passed() && !r.Verified():
-		return "**Nothing is verified.** The rule only warns; otherwise the images would have been refused. The step has passed, and no tag was promoted."
+		return fmt.Sprintf("**Not verified.** A rule only warns; otherwise %d of %s would have been refused. The step has passed, and no tag was promoted.", spared, count(len(groups), "image"))
 	case r.Passed() && r.Proof == ProofStored:
 		return fmt.Sprintf("**%s signed**, and the registry has the signatures. No trusted keys were given, so whether it is the right key was not checked.", are(len(groups), "image"))
 	case r.Passed():
 		return fmt.Sprintf("**%s.** The required trusted keys have signed.", meet(len(groups)))
 	case r.Outcome == "refused" && len(groups) > 0:
-		return fmt.Sprintf("**Do not use what was refused.** %d of %s did not meet the rule.", bad, count(len(groups), "image"))
+		return fmt.Sprintf("**Do not use what was refused.** %d of %s did not pass.", bad, count(len(groups), "image"))
 	case r.Outcome == "refused":
 		return "**The run was refused.** Nothing was signed or let through."
 	case r.Outcome == "configuration":

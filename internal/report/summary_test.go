@@ -34,7 +34,7 @@ func fixtures() map[string]*report.Report {
 	s.Pass("dry-run", "signed and verified locally, not written")
 	dry.Subjects = append(dry.Subjects, s)
 	return map[string]*report.Report{
-		"passed": passedRelease(), "refused": refusedRelease(), "hostile": hostileNames(), "configuration": broken, "dry-run": end(dry), "many": many(130, 40, 10),
+		"passed": passedRelease(), "refused": refusedRelease(), "hostile": hostileNames(), "configuration": broken, "dry-run": end(dry), "stored": storedSignatures(), "warned": onlyWarned(), "many": many(130, 40, 10),
 	}
 }
 
@@ -53,7 +53,7 @@ func TestGoldens(t *testing.T) {
 		if err := r.SARIF(&sarif); err != nil {
 			t.Fatal(err)
 		}
-		compare(t, "testdata/"+name+".txt", text.String())
+		compare(t, "testdata/"+name+".txt", text.String()+"\nannotations:\n"+strings.Join(r.Annotations(), "\n")+"\n")
 		compare(t, "testdata/"+name+".sarif", sarif.String())
 	}
 }
@@ -88,7 +88,7 @@ func TestSummaryOfMany(t *testing.T) {
 		if len(text) > 1<<19 {
 			t.Errorf("%d images with texts of %d bytes: %d bytes", images, size, len(text))
 		}
-		for _, want := range []string{"see report.json", fmt.Sprintf("of %d images did not meet the rule", images), "more images, passed", "#### ❌ `ghcr.io/acme/app-3:1`"} {
+		for _, want := range []string{"see report.json", fmt.Sprintf("of %d images did not pass", images), "more images, passed", "#### ❌ `ghcr.io/acme/app-3:1`"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%d images: the summary lacks %q", images, want)
 			}

@@ -29,7 +29,7 @@ func (g group) table() string {
 	if g[0].Digest != "" {
 		fmt.Fprintf(&b, "%s", code(g[0].Digest))
 		if rule := g[0].Rule; rule != nil {
-			fmt.Fprintf(&b, " · rule %s", code(rule.Name))
+			fmt.Fprintf(&b, " · %s", rule.text())
 		}
 		b.WriteString("\n\n")
 	}
@@ -51,6 +51,14 @@ func (g group) table() string {
 		}
 	}
 	return b.String()
+}
+
+// text names a rule in Markdown.
+func (r *Rule) text() string {
+	if r.Policy == "" && r.Name == "stored" {
+		return "checked that the signatures of this run are stored"
+	}
+	return "rule " + code(r.Name)
 }
 
 // row is a row of a table: one manifest, or several of which the same is true.
