@@ -42,7 +42,7 @@ func grid(head string, rows []string, n int) string {
 func (r *Report) trust() string {
 	var rows []string
 	for _, t := range r.Trust {
-		rows = append(rows, fmt.Sprintf("| %s | %s | %s |", code(t.Source), code(t.SHA256), strings.ReplaceAll(codes(t.Fingerprints, 6), ", ", "<br>")))
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s |", code(t.Source), code(t.SHA256), codes(t.Fingerprints, 6, "<br>")))
 	}
 	return grid("| source | SHA-256 | keys |", rows, mostRows)
 }
@@ -71,7 +71,7 @@ func (r *Report) timings() string {
 			for _, step := range s.Timings.steps() {
 				steps = append(steps, prose(step)+" "+duration(s.Timings[step]))
 			}
-			rows = append(rows, fmt.Sprintf("| %s (%s) | %s | %s |", code(g.name()), s.part(), strings.Join(steps, "<br>"), strings.ReplaceAll(codes(s.RequestIDs, 4), ", ", "<br>")))
+			rows = append(rows, fmt.Sprintf("| %s (%s) | %s | %s |", code(g.name()), s.part(), strings.Join(steps, "<br>"), codes(s.RequestIDs, 4, "<br>")))
 		}
 	}
 	return grid("| manifest | time | request ids of the key backend |", rows, mostTimings)

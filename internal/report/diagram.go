@@ -39,7 +39,7 @@ func (r *Report) diagram(groups []group) string {
 		return ""
 	}
 	d := &drawing{nodes: map[string]string{}}
-	verdict := d.node("verdict", fmt.Sprintf("%s signgate %s<br>%s", mark(r.Outcome), r.Command, strings.ToUpper(r.Outcome)), class(r.Outcome, !r.Verified()), "([", "])")
+	verdict := d.node("verdict", fmt.Sprintf("%s signgate %s<br>%s", mark(r.Outcome), r.verb(), strings.ToUpper(r.Outcome)), class(r.Outcome, !r.Verified()), "([", "])")
 	clusters := gather(groups)
 	for i, c := range clusters[:min(len(clusters), mostClusters)] {
 		d.cluster(i, c, verdict)

@@ -41,14 +41,6 @@ func unclean(c rune) bool {
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) && c != ' ' || c == utf8.RuneError
 }
 
-// clip returns the first limit bytes of a text and says how long it was.
-func clip(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return fmt.Sprintf("%s… (%d bytes)", head(s, limit), len(s))
-}
-
 // head returns the characters of s that fit into limit bytes.
 func head(s string, limit int) string {
 	cut := min(limit, len(s))
@@ -91,7 +83,7 @@ func span(s string) string {
 }
 
 // codes writes a list, each as code, and how many more there are than most.
-func codes(list []string, most int) string {
+func codes(list []string, most int, separator string) string {
 	var out []string
 	for _, s := range list[:min(len(list), most)] {
 		out = append(out, code(s))
@@ -99,7 +91,7 @@ func codes(list []string, most int) string {
 	if more := len(list) - most; more > 0 {
 		out = append(out, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(out, separator)
 }
 
 // plain is a word in which no Markdown and no reference can be: letters, or a

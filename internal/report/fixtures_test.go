@@ -206,6 +206,7 @@ func hostile(n int) string {
 // hostileNames is a refused run in which every foreign text is hostile.
 func hostileNames() *report.Report {
 	r := begun("verify")
+	r.Command = "x\n# <img src=x>"
 	r.Version = "v1.2.3\"><script>"
 	r.Run.WorkflowRef, r.Run.Event, r.Run.Server = hostile(2), hostile(3), "javascript://x"
 	r.Trust = []report.Trust{{Source: hostile(0), SHA256: hostile(1), Fingerprints: []string{hostile(4)}}}

@@ -20,7 +20,7 @@ func (r *Report) SARIF(w io.Writer) error {
 	results := r.sarifResults()
 	run := sarifRun{
 		Tool:        sarifTool{sarifDriver{"signgate", r.Version, "https://github.com/signgate/signgate", r.sarifRules(results)}},
-		Automation:  sarifID{"signgate/" + r.Command + "/"},
+		Automation:  sarifID{"signgate/" + r.verb() + "/"},
 		Invocations: []sarifInvocation{{r.ExitCode, r.Passed() || r.Outcome == "refused"}},
 		Results:     results,
 		ColumnKind:  "unicodeCodePoints",

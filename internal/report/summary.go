@@ -41,8 +41,18 @@ func (r *Report) headline(groups []group) string {
 	if r.Passed() && !r.Verified() {
 		mark = "⚠️"
 	}
-	return fmt.Sprintf("## %s signgate %s: %s\n\n%s\n\n%s\n", mark, r.Command, strings.ToUpper(r.Outcome), r.inWords(groups), r.facts(groups))
+	return fmt.Sprintf("## %s signgate %s: %s\n\n%s\n\n%s\n", mark, r.verb(), strings.ToUpper(r.Outcome), r.inWords(groups), r.facts(groups))
 }
+
+// verb is the command, when it looks like one: an unknown one can be anything.
+func (r *Report) verb() string {
+	if verbForm.MatchString(r.Command) {
+		return r.Command
+	}
+	return "run"
+}
+
+var verbForm = regexp.MustCompile(`^[a-z][a-z-]{0,20}$`)
 
 func (r *Report) inWords(groups []group) string {
 	weights := map[bool]int{} // of images that did not pass, and that were spared

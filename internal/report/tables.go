@@ -42,7 +42,7 @@ func (g group) table() string {
 		fmt.Fprintf(&b, "\nAnd %d more rows, see report.json.\n", more)
 	}
 	if tags := g[0].Promoted; len(tags) > 0 {
-		fmt.Fprintf(&b, "\nPromoted: %s\n", codes(tags, 10))
+		fmt.Fprintf(&b, "\nPromoted: %s\n", codes(tags, 10, ", "))
 	}
 	for _, s := range g {
 		if len(s.Skipped) > 0 {

@@ -19,7 +19,7 @@ for (const name of summaries) {
     const root = await tree(read(name))
     const headings = ['h2', 'h3', 'h4'].map((h) => all(root, h).map(text))
     assert.equal(headings[0].length, 1, 'one heading is the verdict')
-    assert.match(headings[0][0], /^\p{Emoji}\uFE0F? signgate (sign|verify): (PASSED|REFUSED|CONFIGURATION|UNDECIDED)$/u)
+    assert.match(headings[0][0], /^\p{Emoji}\uFE0F? signgate (sign|verify|run): (PASSED|REFUSED|CONFIGURATION|UNDECIDED)$/u)
     const known = ['What failed, and what to do', 'Images', 'How it was decided', 'Verify it yourself']
     for (const h of headings[1]) assert.ok(known.includes(h), h)
     for (const h of all(root, 'h4')) assert.ok(all(h, 'code').length === 1 || /^\d+ more images?$/.test(text(h)), text(h))
