@@ -65,7 +65,7 @@ export async function withPage(markdown, options, f) {
 /** Runs Chromium without a window and returns what it prints. */
 export async function chromium(dir, ...args) {
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--disable-background-networking', '--user-data-dir=' + dir, '--virtual-time-budget=20000']
-  const {stdout} = await run('chromium', [...flags, ...args], {maxBuffer: 64 << 20, timeout: 120_000})
+  const {stdout} = await run(process.env.SIGNGATE_BROWSER, [...flags, ...args], {maxBuffer: 64 << 20, timeout: 120_000})
   return stdout
 }
 

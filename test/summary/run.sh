@@ -7,7 +7,11 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/setup/lib.sh
 . "$here/../setup/lib.sh"
-"$here/../setup/need.sh" chromium nodejs npm fonts-noto-color-emoji fonts-dejavu-core
+"$here/../setup/need.sh" nodejs npm fonts-noto-color-emoji fonts-dejavu-core
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+browser >/dev/null || "$here/../setup/need.sh" chromium
+SIGNGATE_BROWSER=$(browser)
+export SIGNGATE_BROWSER
 [ "${1-}" != screenshots ] || "$here/../setup/need.sh" pngquant
 
 modules=$(cache_dir)/summary-$(sha256sum <"$here/package-lock.json" | cut -c 1-12)
