@@ -155,7 +155,7 @@ func refusedRelease() *report.Report {
 		gate.Ignored{Code: "key_other", Format: envelope.SimpleSigning, Store: "signature tag", Manifest: digest(51), Why: "made by another key, or changed since"},
 		gate.Ignored{Code: "key_other", Format: envelope.Bundle, Store: "referrers", Manifest: digest(52), Why: "made by another key, or changed since"}))
 	slow := image.Subject{Repository: "registry.acme.example/tools/backup", Digest: digest(4), MediaType: image.OCIManifest, Tags: []string{"7"}}
-	r.Subjects = append(r.Subjects, refuses(slow, "registry.acme.example/tools/*", gate.Finding{Outcome: fault.Undecided, Code: "registry_unavailable", Check: "tools",
+	r.Subjects = append(r.Subjects, refuses(slow, "registry.acme.example/tools/*", gate.Finding{Outcome: fault.Undecided, Code: "registry_error", Check: "tools",
 		Fact: "GET https://registry.acme.example/v2/tools/backup/referrers/: 503 Service Unavailable after 6 attempts", Next: "nothing was decided; run the gate again when the cause is gone"}))
 	r.Warnings = []string{"the tag registry.acme.example/tools/backup:7 is not in the registry (yet)"}
 	return end(r)
@@ -178,6 +178,13 @@ func storedSignatures() *report.Report {
 	}
 	r.Subjects[0].Skipped = []image.Skipped{{Digest: digest(99), Reason: "BuildKit's attestation manifest"}}
 	r.Warnings = []string{"cosign verifies P-384 signatures only with --signature-digest-algorithm, and containers/image (podman, CRI-O) not at all; P-256 is read everywhere"}
+	return end(r)
+}
+
+// halfDecided is a run in which one of two registries did not answer.
+func halfDecided() *report.Report {
+	r := refusedRelease()
+	r.Subjects = append(r.Subjects[:3:3], r.Subjects[len(r.Subjects)-1])
 	return end(r)
 }
 

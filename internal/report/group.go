@@ -108,16 +108,12 @@ func (s Subject) signedBy() string {
 	})
 }
 
-// attestedBy is a cell with the attestations that counted, and their keys.
+// attestedBy is a cell with the types of the attestations that counted.
 func (s Subject) attestedBy() string {
 	var types []string
-	keys := map[string][]string{}
 	for _, a := range s.Attestations {
-		if keys[a.Type] == nil {
+		if !slices.Contains(types, a.Type) {
 			types = append(types, a.Type)
-		}
-		if !slices.Contains(keys[a.Type], a.Key) {
-			keys[a.Type] = append(keys[a.Type], a.Key)
 		}
 	}
 	return cell(types, func(t string) string {

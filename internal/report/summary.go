@@ -68,7 +68,7 @@ func (r *Report) inWords(groups []group) string {
 	case r.Passed() && !r.Verified():
 		return fmt.Sprintf("**Not verified.** A rule only warns; otherwise %d of %s would have been refused. The step has passed, and no tag was promoted.", spared, count(len(groups), "image"))
 	case r.Passed() && r.Proof == ProofStored:
-		return fmt.Sprintf("**%s signed**, and the registry has the signatures. No trusted keys were given, so whether it is the right key was not checked.", are(len(groups), "image"))
+		return fmt.Sprintf("**%s %s**, and the registry has it. No trusted keys were given, so whether it is the right key was not checked.", are(len(groups), "image"), r.done())
 	case r.Passed():
 		return fmt.Sprintf("**%s.** The required trusted keys have signed.", meet(len(groups)))
 	case r.Outcome == "refused" && len(groups) > 0:
@@ -77,8 +77,20 @@ func (r *Report) inWords(groups []group) string {
 		return "**The run was refused.** Nothing was signed or let through."
 	case r.Outcome == "configuration":
 		return "**What was given cannot be used.** Nothing was decided; correct it and run again."
+	case bad > 0 && bad < len(groups):
+		return fmt.Sprintf("**%d of %s could not be decided.** ", bad, count(len(groups), "image")) + unanswered
 	}
-	return "**Nothing was decided.** A registry, a key backend or the network did not answer well enough to know. That is not a pass."
+	return "**Nothing was decided.** " + unanswered
+}
+
+const unanswered = "A registry, a key backend or the network did not answer well enough to know. That is not a pass."
+
+// done is what a verb has done to images that have passed.
+func (r *Report) done() string {
+	if r.Command == "attest" {
+		return "attested"
+	}
+	return "signed"
 }
 
 func are(n int, what string) string {

@@ -34,7 +34,7 @@ func fixtures() map[string]*report.Report {
 	s.Pass("dry-run", "signed and verified locally, not written")
 	dry.Subjects = append(dry.Subjects, s)
 	return map[string]*report.Report{
-		"passed": passedRelease(), "refused": refusedRelease(), "hostile": hostileNames(), "configuration": broken, "dry-run": end(dry), "stored": storedSignatures(), "warned": onlyWarned(), "many": many(130, 40, 10),
+		"passed": passedRelease(), "refused": refusedRelease(), "hostile": hostileNames(), "configuration": broken, "dry-run": end(dry), "stored": storedSignatures(), "warned": onlyWarned(), "undecided": halfDecided(), "many": many(130, 40, 10),
 	}
 }
 
