@@ -7,19 +7,20 @@
 # make fuzz   every fuzz target for FUZZTIME, ten seconds each: about ten minutes on two cores
 # make bench  signgate beside cosign on the same work, beside other ways to sign
 #             with an HSM, and beside sha256sum; docs/benchmarks.md explains each
+# make screenshots  what the job summary looks like, into docs/images
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 LDFLAGS := -s -w -X main.version=$(VERSION)
 INTEROP_TAGS := containers_image_openpgp exclude_graphdriver_btrfs
 
-.PHONY: demo test unit storm soak fuzz predicates interop hsm e2e docs build lint bench clean
+.PHONY: demo test unit storm soak fuzz predicates interop hsm e2e docs summary screenshots build lint bench clean
 
 demo:
 	@test/setup/need.sh cc
 	go run ./cmd/signgate demo
 
-test: lint unit docs storm predicates interop hsm e2e
+test: lint unit docs summary storm predicates interop hsm e2e
 
 unit:
 	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
@@ -42,6 +43,12 @@ predicates:
 	@test/setup/need.sh clamav
 	@test/setup/peers.sh syft
 	go test -count=1 -timeout 15m ./test/predicates
+
+summary:
+	test/summary/run.sh test
+
+screenshots:
+	test/summary/run.sh screenshots
 
 interop:
 	@test/setup/need.sh cc softhsm2 opensc

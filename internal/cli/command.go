@@ -96,20 +96,16 @@ Exit codes: 0 passed, 1 refused, 2 configuration, 3 undecided.`,
 // newRunCommand completes the command of a verb that makes a report.
 func newRunCommand(p Process, verb string, cmd *cobra.Command, do func(*run, context.Context) error) *cobra.Command {
 	output := addFlags(cmd, verb)
+	cmd.Flags().Lookup("output").Usage = "what is printed: text, json or sarif"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, err := newCommandRun(p, verb, flagValues(cmd, args))
 		if err != nil {
 			return err
 		}
-		if err := checkOutput(*output); err != nil {
+		if err := checkReportOutput(*output); err != nil {
 			return err
 		}
-		return ended(r.do(cmd.Context(), func(ctx context.Context) error { return do(r, ctx) }, func() error {
-			if *output == "json" {
-				return r.report.JSON(p.Stdout)
-			}
-			return r.report.Text(r.stdout())
-		}))
+		return ended(r.do(cmd.Context(), func(ctx context.Context) error { return do(r, ctx) }, func() error { return r.print(*output) }))
 	}
 	return cmd
 }

@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -31,6 +28,7 @@ func (r *run) do(ctx context.Context, verb func(context.Context) error, print fu
 		err = r.interrupted(ctx, verb(ctx))
 	}
 	r.report.End(r.outcome(err), err)
+	r.ended()
 	r.writeAudit(ctx)
 	if err := print(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		r.fail(fault.Undecidedf("output_unwritable", "make room, or send it elsewhere", "the report cannot be printed: %w", err))
@@ -69,8 +67,6 @@ func (r *run) declare() error {
 // doneOutput is the output of a verb that says that it has done what it is for.
 var doneOutput = map[string]string{"sign": "signed", "attest": "attested"}
 
-const reportName = "report.json"
-
 // outputDir makes the output folder before anything is signed, so that a
 // workspace that cannot be written to is found out first.
 func (r *run) outputDir() (string, error) {
@@ -83,7 +79,7 @@ func (r *run) outputDir() (string, error) {
 		return "", err
 	}
 	if err = r.runner.MkdirAll(dir); err == nil {
-		err = r.writeReport(dir)
+		err = r.writeReports(dir)
 	}
 	if err != nil {
 		return "", fault.Configf("output_unwritable", "give a folder that this step may write to, or leave output-dir out", "output-dir cannot be written to: %w", err)
@@ -95,11 +91,9 @@ func (r *run) outputDir() (string, error) {
 // the run or one of the others has failed. The outputs come last, so that they
 // never say more than the exit code.
 func (r *run) publish(dir string) {
-	path := ""
 	if dir != "" {
-		path = r.runner.RelativePath(filepath.Join(dir, reportName))
-		if err := r.writeReport(dir); err != nil {
-			r.fail(fault.Configf("output_unwritable", "the run itself is done; give a folder that this step may write to", "report.json cannot be written: %w", err))
+		if err := r.writeReports(dir); err != nil {
+			r.fail(fault.Configf("output_unwritable", "the run itself is done; give a folder that this step may write to", "the report cannot be written: %w", err))
 		}
 	}
 	if r.ShowSummary {
@@ -112,7 +106,7 @@ func (r *run) publish(dir string) {
 		if failed == nil {
 			failed = r.runner.SetOutput(name, value)
 		}
-	}, path)
+	}, dir)
 	r.fail(failed)
 }
 
@@ -123,23 +117,12 @@ func (r *run) fail(err error) {
 	}
 }
 
-// writeReport replaces report.json in dir. A link of that name is replaced and
-// not followed: the workspace may hold what somebody else put there.
-func (r *run) writeReport(dir string) error {
-	var text bytes.Buffer
-	err := r.report.JSON(&text)
-	if err == nil {
-		err = replaceFile(filepath.Join(dir, reportName), text.Bytes())
-	}
-	r.runner.Chown(filepath.Join(dir, reportName))
-	return err
-}
-
-// setOutputs sets every output of the verb; report is the path of report.json.
-// The two that later steps decide by come last.
-func (r *run) setOutputs(set func(name, value string), report string) {
+// setOutputs sets every output of the verb; dir is the output folder or "". The
+// two that later steps decide by come last.
+func (r *run) setOutputs(set func(name, value string), dir string) {
 	r.commonOutputs(set)
-	set("report-path", report)
+	set("report-path", r.reportPath(dir, reportName))
+	set("sarif-path", r.reportPath(dir, sarifName))
 	done := trueFalse(r.report.Verified())
 	if name := doneOutput[r.report.Command]; name != "" {
 		r.signOutputs(set)
@@ -190,29 +173,12 @@ func trueFalse(b bool) string {
 func (r *run) tell() {
 	if !r.runner.Active() {
 		if e := r.report.Error; e != nil {
-			r.say("error: %s: %s", e.Code, e.Message)
+			r.say("error: %s: %s", e.Code, report.Clean(e.Message))
 		}
 		return
 	}
-	for _, line := range r.failures() {
+	for _, line := range r.report.Annotations() {
 		r.runner.Error("signgate "+r.report.Command+": "+r.report.Outcome, line)
 	}
 	r.runner.Finish()
-}
-
-// failures returns the error of the run and the findings that did not pass, a
-// line each.
-func (r *run) failures() []string {
-	var lines []string
-	if e := r.report.Error; e != nil {
-		lines = append(lines, e.Code+": "+e.Message)
-	}
-	for _, s := range r.report.Subjects {
-		for _, f := range s.Findings {
-			if f.Outcome != fault.Passed.String() {
-				lines = append(lines, fmt.Sprintf("%s: %s: %s; %s", f.Code, s.Subject.String(), f.Fact, f.Next))
-			}
-		}
-	}
-	return lines
 }

@@ -49,7 +49,7 @@ func (r *run) some(ctx context.Context, check string, limit int, f func(ctx cont
 	for i := range r.report.Subjects {
 		s := &r.report.Subjects[i]
 		g.Go(func() error {
-			if err := f(ctx, s, i); err != nil {
+			if err := clocked(s, check, func() error { return f(ctx, s, i) }); err != nil {
 				s.Fail(check, r.interrupted(ctx, err))
 			}
 			r.progress.step(s.Subject.String())
@@ -98,6 +98,8 @@ func (r *run) gate(ctx context.Context, s *report.Subject, required policy.Rule,
 			return verdict, err
 		}
 		s.Decide(verdict)
+		s.Rule = r.ruleOfReport(required)
+		r.counted(verdict)
 		r.accept(s.Subject, verdict)
 		r.noteStored(verdict)
 		if ctx.Err() != nil && verdict.Outcome() != fault.Passed {

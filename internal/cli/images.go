@@ -88,12 +88,14 @@ func (r *run) subjects(ctx context.Context, images []image.Image) {
 	g.SetLimit(r.Concurrency)
 	for i, img := range images {
 		g.Go(func() error {
+			began := time.Now()
 			list, err := r.expand(ctx, img)
 			if err != nil {
 				s := report.NewSubject(image.Subject{Repository: img.Repository, Digest: img.Digest, Tags: img.Tags})
 				s.Fail("image", r.interrupted(ctx, err))
 				list = []report.Subject{s}
 			}
+			list[0].Took("resolve", time.Since(began))
 			lists[i] = list
 			return nil
 		})

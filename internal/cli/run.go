@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/signgate/signgate/internal/actions"
+	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/policy"
 	"github.com/signgate/signgate/internal/registry"
@@ -75,14 +76,18 @@ type run struct {
 
 	mu    sync.Mutex                // guards report.Warnings and the rest
 	views map[string]*registry.View // by manifest
+
+	evidence map[string]envelope.Key // the keys whose evidence counted, by fingerprint; guarded by mu
 }
 
 func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
-	return &run{
+	r := &run{
 		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
 		report:   newReport(verb, p.version(), o.DryRun),
-		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{}, accepted: map[string]int64{},
+		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{}, accepted: map[string]int64{}, evidence: map[string]envelope.Key{},
 	}
+	r.report.Begin(r.now, r.workflowRun())
+	return r
 }
 
 func newReport(verb, version string, dryRun bool) *report.Report {
@@ -154,7 +159,7 @@ func (r *run) warn(text string) {
 		r.runner.Warning("signgate", text)
 		return
 	}
-	r.say("warning: %s", text)
+	r.say("warning: %s", report.Clean(text))
 }
 
 func (r *run) retry() retry.Policy {

@@ -113,7 +113,10 @@ const storedCheck = "stored "
 // each key's signature as this run made or found it; and what the trusted keys
 // ask for.
 func (r *run) signPolicy(own, trusted []envelope.Key, p *plan) policy.Rule {
-	out := policy.Rule{Attestations: r.attested(own, p)}
+	out := policy.Rule{Name: report.ProofStored, Attestations: r.attested(own, p)}
+	if len(trusted) > 0 {
+		out.Name = "trusted-keys"
+	}
 	if r.report.Command == "attest" {
 		return out
 	}

@@ -42,6 +42,7 @@ type Request struct {
 // Verdict is the decision on one subject.
 type Verdict struct {
 	Subject    image.Subject
+	Rule       string              // the name of the rule that was asked
 	Sequence   map[string]int64    // by tag, the sequence number that the accepted signatures agree on; see Request.Floor
 	Findings   []Finding           // one for each requirement and tag
 	Signatures []envelope.Verified // every signature that verified and counted

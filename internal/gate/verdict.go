@@ -12,7 +12,7 @@ import (
 )
 
 func (c *check) verdict() Verdict {
-	v := Verdict{Subject: c.Subject, Signatures: c.counted, Ignored: c.ignored, Sequence: c.sequences()}
+	v := Verdict{Subject: c.Subject, Rule: c.Rule.Name, Signatures: c.counted, Ignored: c.ignored, Sequence: c.sequences()}
 	for _, t := range c.tallies {
 		v.Findings = append(v.Findings, c.finding(t))
 	}

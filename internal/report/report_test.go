@@ -44,21 +44,6 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestSummaryEscapes: what a registry or a workflow names cannot add markup,
-// cells or lines to the summary.
-func TestSummaryEscapes(t *testing.T) {
-	hostile := "x|y\n## PASSED\n<img src=x>[a](b)`c`\\|z"
-	text := strings.Join(refused(hostile).Summary(), "")
-	for _, bad := range []string{"\n## PASSED", "<img", "x|y", "[a](b)", "c\\`\\|z"} {
-		if strings.Contains(text, bad) {
-			t.Errorf("the summary holds %q:\n%s", bad, text)
-		}
-	}
-	if !strings.Contains(text, "## signgate verify: REFUSED") {
-		t.Errorf("the summary lacks the verdict:\n%s", text)
-	}
-}
-
 // TestJSONIsNoCommand: text of a registry stays text, also for the runner.
 func TestJSONIsNoCommand(t *testing.T) {
 	var b bytes.Buffer

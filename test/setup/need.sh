@@ -11,6 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 present() {
   case $1 in
     docker.io) have docker && { have dockerd || docker version >/dev/null 2>&1; } ;;
+    nodejs) have node ;;
     opensc) have pkcs11-tool ;;
     p11-kit-modules) file '/usr/lib/*/pkcs11/p11-kit-client.so' ;;
     softhsm2) have softhsm2-util && file '/usr/lib/*/libsofthsm2.so' ;;
