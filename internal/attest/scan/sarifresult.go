@@ -75,6 +75,9 @@ func (log *sarifLog) count(r *report) {
 			}
 		}
 	}
+	if len(r.findings) == 0 && r.scanner.name == "trivy" {
+		r.notes = append(r.notes, trivyFoundNothing)
+	}
 	if ignored > 0 {
 		r.notes = append(r.notes, suppressed(ignored))
 	}

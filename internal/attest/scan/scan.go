@@ -83,8 +83,8 @@ func at(text string) time.Time {
 // malware as attest.Malware. Its digests are those of the images that the report
 // says it is about. The notes say what the report leaves out. The errors are
 // "scan_invalid" (configuration) for what is no report that is read here,
-// "scan_failed" (a refusal) for the report of a scan that did not run to its end,
-// and "predicate_invalid" for findings that are too many.
+// "scan_failed" (a refusal) for the report of a scan that failed or looked at
+// nothing, and "predicate_invalid" for findings that are too many.
 func Read(text []byte, form Form) (attest.Predicate, error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	switch {
@@ -151,5 +151,5 @@ func unusable(next, format string, args ...any) error {
 }
 
 func failed(format string, args ...any) error {
-	return fault.Refusedf("scan_failed", "scan again, and keep the report only when the scanner succeeds", "the report is of a scan that did not run to its end: "+format, args...)
+	return fault.Refusedf("scan_failed", "scan again, and keep the report only when the scanner succeeds", "the report is of a scan that tells nothing: "+format, args...)
 }

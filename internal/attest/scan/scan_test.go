@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -64,6 +65,33 @@ func TestReal(t *testing.T) {
 		describe(&b, f.Name, p, err)
 	}
 	attesttest.Golden(t, *update, "real.golden", b.String())
+}
+
+// TestSameInSARIF: the SARIF of Trivy counts what its JSON counts.
+func TestSameInSARIF(t *testing.T) {
+	results := map[string]any{}
+	for _, f := range attesttest.Real(t) {
+		if !strings.HasPrefix(f.Name, "trivy-0.69.3.") {
+			continue
+		}
+		p, err := scan.Read(f.Data, scan.Cosign)
+		var m struct {
+			Scanner struct{ Result map[string]any }
+		}
+		if err == nil {
+			err = json.Unmarshal(p.Body, &m)
+		}
+		if err != nil {
+			t.Fatal(f.Name, err)
+		}
+		for _, v := range m.Scanner.Result["vulnerabilities"].([]any) {
+			delete(v.(map[string]any), "location")
+		}
+		results[f.Name] = m.Scanner.Result
+	}
+	if json, sarif := results["trivy-0.69.3.json"], results["trivy-0.69.3.sarif"]; json == nil || !reflect.DeepEqual(json, sarif) {
+		t.Errorf("%v, and in SARIF %v", json, sarif)
+	}
 }
 
 // TestTimeIsRead: the gate reads the time of each predicate that says one.

@@ -19,6 +19,11 @@ type trivyReport struct {
 	ArtifactName string `json:"ArtifactName"`
 	ArtifactType string `json:"ArtifactType"`
 	Metadata     struct {
+		OS struct {
+			Family  string `json:"Family"`
+			Name    string `json:"Name"`
+			Expired bool   `json:"EOSL"`
+		} `json:"OS"`
 		RepoTags    []string `json:"RepoTags"`
 		RepoDigests []string `json:"RepoDigests"`
 	} `json:"Metadata"`
@@ -28,6 +33,7 @@ type trivyReport struct {
 type trivyResult struct {
 	Target          string `json:"Target"`
 	Class           string `json:"Class"`
+	Type            string `json:"Type"`
 	Vulnerabilities []struct {
 		ID        string `json:"VulnerabilityID"`
 		Package   string `json:"PkgName"`
@@ -75,33 +81,37 @@ func (t trivyResult) findings() (out []finding) {
 	return out
 }
 
-// problem says why the report tells nothing of packages. Trivy does not write what
-// it looked for; a result that is not of packages says that it may have been
-// something else.
+// problem says why the report tells nothing of packages. Of an image with an
+// operating system that Trivy does not know, its report has no results at all, and
+// it succeeds.
 func (t trivyReport) problem() error {
 	switch {
 	case t.SchemaVersion != 2:
 		return invalid("its SchemaVersion is %d, and Trivy's is 2", t.SchemaVersion)
 	case t.ArtifactName == "" || t.ArtifactType == "":
 		return invalid("it has a SchemaVersion, but not the ArtifactName and ArtifactType of Trivy")
-	case len(t.Results) > 0 && !slices.ContainsFunc(t.Results, trivyResult.ofPackages):
-		return unusable("scan with: trivy image --scanners vuln", "Trivy has results in it, but none for packages")
+	case !slices.ContainsFunc(t.Results, trivyResult.ofPackages):
+		return failed("Trivy has no result for packages, so it recognised none or did not look for them (--scanners vuln)")
 	}
 	return nil
 }
 
 func (r trivyResult) ofPackages() bool {
-	return r.Class == "os-pkgs" || r.Class == "lang-pkgs" || len(r.Vulnerabilities) > 0
+	return r.Class == "os-pkgs" && r.Type != "none" || r.Class == "lang-pkgs" || len(r.Vulnerabilities) > 0
 }
 
 func (t trivyReport) notes() (out []string) {
-	others, modified := 0, 0
+	found, others, modified := 0, 0, 0
 	for _, r := range t.Results {
+		found += len(r.Vulnerabilities)
 		others += len(r.Misconfigurations) + len(r.Secrets)
 		modified += len(r.Modified)
 	}
-	if len(t.Results) == 0 {
-		out = append(out, "Trivy's report has no results at all: the image has no packages that it knows, or it did not look for vulnerabilities (--scanners vuln)")
+	if found == 0 {
+		out = append(out, trivyFoundNothing)
+	}
+	if os := t.Metadata.OS; os.Expired {
+		out = append(out, fmt.Sprintf("Trivy says that %q %q is past its end of support, so its database may lack what was found since", os.Family, os.Name))
 	}
 	if others > 0 {
 		out = append(out, fmt.Sprintf("misconfigurations and secrets in the report, which are no vulnerabilities and not in the predicate: %d", others))
@@ -111,6 +121,8 @@ func (t trivyReport) notes() (out []string) {
 	}
 	return out
 }
+
+const trivyFoundNothing = "Trivy's report has no vulnerabilities, and does not say whether it looked for any (--scanners vuln)"
 
 // suppressed says that findings do not count because the scanner was told so.
 func suppressed(n int) string {
