@@ -91,9 +91,7 @@ func TestWorkflowExamples(t *testing.T) {
 				name, ref, _ := strings.Cut(uses, "@")
 				a, ours := known[name]
 				if !ours {
-					if slices.Contains(coming, name) {
-						t.Logf("%s: the action %s is still to come", where, name)
-					} else if strings.HasPrefix(name, "signgate/") {
+					if strings.HasPrefix(name, "signgate/") {
 						t.Errorf("%s: there is no action %s", where, name)
 					}
 					return
@@ -162,10 +160,6 @@ func checkCommand(t *testing.T, where string, words []string) {
 	var verb []string
 	for len(words) > len(verb) && regexp.MustCompile(`^[a-z]+$`).MatchString(words[len(verb)]) {
 		verb = append(verb, words[len(verb)])
-	}
-	if len(verb) > 0 && slices.Contains(coming, verb[0]) && !strings.Contains(helpOf(t, nil), "\n  "+verb[0]+" ") {
-		t.Logf("%s: the command signgate %s is still to come", where, verb[0])
-		return
 	}
 	help := helpOf(t, verb)
 	usage := regexp.MustCompile(`(?m)^  ` + strings.Join(append([]string{"signgate"}, verb...), " ") + `\b`)

@@ -7,12 +7,6 @@ import (
 	"testing"
 )
 
-// coming are verbs, actions and pages that the pages name before they are there.
-// What is there is checked like the rest.
-var coming = []string{
-	"docs/report.md", "docs/predicates/contents.md",
-}
-
 // script is shell in a page: a block, or part of one.
 type script struct {
 	page, text string
