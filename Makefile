@@ -1,4 +1,4 @@
-# make demo   the main job and three refusals, on this machine
+# make demo   signed and attested images, and four refusals, on this machine
 # make test   all tests: race detector, scripts, interop with cosign and
 #             containers/image, predicates of real tools, PKCS#11 modules, the
 #             container, workflows under act

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/pkcs11signer/softhsm"
@@ -64,12 +65,12 @@ func Run(ctx context.Context, out io.Writer, backend string, signgate Signgate) 
 	if len(s.failed) > 0 {
 		return fault.Refusedf("demo_failed", "report it with this output", "%d steps of the demo did not end as they should: %s", len(s.failed), strings.Join(s.failed, ", "))
 	}
-	fmt.Fprintln(out, "\nThe demo is over: one image passed, three attacks were refused, and nothing is left behind.")
+	fmt.Fprintln(out, "\nThe demo is over: two images passed, what lacked a scan and three attacks were refused, and nothing is left behind.")
 	return nil
 }
 
 func (s *stage) play(ctx context.Context) error {
-	for _, scene := range []func(context.Context) error{s.good, s.movedTag, s.wrongKey, s.tampered} {
+	for _, scene := range []func(context.Context) error{s.good, s.unscanned, s.movedTag, s.wrongKey, s.tampered} {
 		if err := scene(ctx); err != nil {
 			return err
 		}
@@ -117,6 +118,24 @@ func (s *stage) good(ctx context.Context) error {
 	s.tell("A build has pushed %s:1.0. Sign it in both formats, then gate it.", s.repo)
 	s.pass(ctx, append([]string{"sign", "--digest", digest, s.repo + ":1.0"}, s.key...)...)
 	s.pass(ctx, "verify", "--trusted-keys", s.public("release"), s.repo+":1.0")
+	return nil
+}
+
+// unscanned attests an SBOM and gates on it, and then on a scan that nobody has made.
+func (s *stage) unscanned(ctx context.Context) error {
+	digest, err := s.push(ctx, "1.1")
+	if err != nil {
+		return err
+	}
+	sbom := s.path("sbom.cdx.json")
+	text := fmt.Sprintf(`{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"timestamp":%q,"component":{"type":"container","name":"demo/app","version":%q}}}`, time.Now().UTC().Format(time.RFC3339), digest)
+	if err := os.WriteFile(sbom, []byte(text), 0o600); err != nil {
+		return err
+	}
+	s.tell("A release comes with an SBOM. A deployment may ask for that, and for a scan as well.")
+	s.pass(ctx, append([]string{"sign", "--sbom-path", sbom, "--digest", digest, s.repo + ":1.1"}, s.key...)...)
+	s.pass(ctx, "verify", "--trusted-keys", s.public("release"), "--attestation", "cyclonedx", s.repo+":1.1")
+	s.refuse(ctx, "attestation_missing", "verify", "--trusted-keys", s.public("release"), "--attestation", "cyclonedx", "--attestation", "vuln", s.repo+":1.1")
 	return nil
 }
 

@@ -205,10 +205,14 @@ func (c *check) meets(s *statement, a policy.Attestation, tag string) reason {
 // foundTypes says what is there in place of the attestation.
 func (c *check) foundTypes(a policy.Attestation) string {
 	fact := fmt.Sprintf("it has no attestation of the type %s by %s", a.Type, a.By.Name)
+	var others []string
 	for _, s := range c.statements {
 		if s.PredicateType != a.Type {
-			fact += "; it has one of the type " + s.PredicateType
+			others = append(others, s.PredicateType)
 		}
+	}
+	for _, t := range distinct(others) {
+		fact += "; it has one of the type " + t
 	}
 	return fact
 }
