@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/signgate/signgate/internal/envelope"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/image"
@@ -32,12 +34,12 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 		}
 		return err
 	})
-	if err := r.attestAll(ctx, documents, keys, plans); err != nil {
+	if err := r.signPlans(ctx, documents, keys, plans); err != nil {
 		return err
 	}
-	r.each(ctx, "plan", func(ctx context.Context, s *report.Subject, i int) error {
-		s.AttestedThen, s.RequestIDs = plans[i].attestedThen, plans[i].requestIDs
-		if slices.ContainsFunc(plans[i].attachments, func(a envelope.Attachment) bool { return a.Format == envelope.Bundle }) {
+	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) error {
+		s.AttestedThen, s.RequestIDs = plans[i].attestedThen, slices.Concat(plans[i].requestIDs, plans[i].attestIDs)
+		if slices.ContainsFunc(plans[i].attachments(), func(a envelope.Attachment) bool { return a.Format == envelope.Bundle }) {
 			return r.view(s.Subject).CheckFallback(ctx)
 		}
 		return nil
@@ -54,6 +56,18 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 	own := publicKeys(keys)
 	r.gateAll(ctx, views, func(i int) policy.Rule { return r.signPolicy(own, trusted, plans[i]) })
 	return nil
+}
+
+// signPlans makes all signatures and attestations at the same time.
+func (r *run) signPlans(ctx context.Context, documents []attesting, keys []*signer.Signer, plans []*plan) error {
+	expected := r.expectAll(documents, plans)
+	var g errgroup.Group
+	g.Go(func() error {
+		r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) error { return r.makeAll(ctx, plans[i], s.Subject) })
+		return nil
+	})
+	g.Go(func() error { return r.attestAll(ctx, documents, keys, plans, expected) })
+	return g.Wait()
 }
 
 // attachAll writes what was planned, waits once for other writers where that
@@ -139,7 +153,7 @@ func (r *run) sameManifest() [][]int {
 func together(plans []*plan, group []int) (out []envelope.Attachment) {
 	seen := map[string]bool{}
 	for _, i := range group {
-		for _, a := range plans[i].attachments {
+		for _, a := range plans[i].attachments() {
 			if id := string(a.Format) + image.DigestOf(a.Blob) + fmt.Sprint(a.Annotations); !seen[id] {
 				seen[id] = true
 				out = append(out, a)

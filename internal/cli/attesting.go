@@ -67,28 +67,19 @@ type attesting struct {
 	essence string
 }
 
-// attestAll adds to the plans what each document needs. A statement is signed
-// once by each key, however many subjects it has.
-func (r *run) attestAll(ctx context.Context, all []attesting, keys []*signer.Signer, plans []*plan) error {
-	var mu sync.Mutex // guards plans
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(signing)
+// expectAll notes in the plans which attestations have to be there, and returns for
+// each document where in each plan that is noted. Documents are not for subjects
+// that have failed.
+func (r *run) expectAll(all []attesting, plans []*plan) []map[int]int {
 	expected := make([]map[int]int, len(all))
 	for n := range all {
 		all[n].at = slices.DeleteFunc(all[n].at, func(i int) bool { return r.report.Subjects[i].Failed() })
-		expected[n] = r.expectAll(all[n], plans)
+		expected[n] = r.expect(all[n], plans)
 	}
-	for n, a := range all {
-		for _, key := range keys {
-			g.Go(func() error { return r.attestOne(ctx, a, key, plans, expected[n], &mu) })
-		}
-	}
-	return g.Wait()
+	return expected
 }
 
-// expectAll notes in each plan that the attestation has to be there, and returns
-// where in the plan that is noted.
-func (r *run) expectAll(a attesting, plans []*plan) map[int]int {
+func (r *run) expect(a attesting, plans []*plan) map[int]int {
 	at := map[int]int{}
 	for _, i := range a.at {
 		s := stated{a.Type, map[envelope.Format]map[string]bool{}}
@@ -99,6 +90,20 @@ func (r *run) expectAll(a attesting, plans []*plan) map[int]int {
 		plans[i].stated = append(plans[i].stated, s)
 	}
 	return at
+}
+
+// attestAll adds to the plans what each document needs. A statement is signed
+// once by each key, however many subjects it has.
+func (r *run) attestAll(ctx context.Context, all []attesting, keys []*signer.Signer, plans []*plan, expected []map[int]int) error {
+	var mu sync.Mutex // guards what the plans have of attestations
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(signing)
+	for n, a := range all {
+		for _, key := range keys {
+			g.Go(func() error { return r.attestOne(ctx, a, key, plans, expected[n], &mu) })
+		}
+	}
+	return g.Wait()
 }
 
 // attestOne makes the attestation by one key, unless all subjects have it.
@@ -120,7 +125,7 @@ func (r *run) attestOne(ctx context.Context, a attesting, key *signer.Signer, pl
 			blob, there := p.known[envelopeID(f, key.Fingerprint(), a.essence)]
 			if !there || r.Resign {
 				blob, isNew = image.DigestOf(made[f].Blob), true
-				p.attachments = append(p.attachments, made[f])
+				p.attestations = append(p.attestations, made[f])
 			}
 			held[blob] = true
 		}
@@ -130,10 +135,10 @@ func (r *run) attestOne(ctx context.Context, a attesting, key *signer.Signer, pl
 		}
 		p.attested++
 		if slices.Contains(a.Digests, r.report.Subjects[i].Digest) {
-			p.attachments = append(p.attachments, a.beside...)
+			p.attestations = append(p.attestations, a.beside...)
 		}
 		if requestID != "" {
-			p.requestIDs = append(p.requestIDs, requestID)
+			p.attestIDs = append(p.attestIDs, requestID)
 		}
 	}
 	return nil

@@ -17,23 +17,31 @@ import (
 
 // plan is what has to be attached to one subject.
 type plan struct {
-	attachments  []envelope.Attachment
-	existing     int // signatures that are there already
-	signed       int // signatures that were made
-	attested     int // attestations that were made
-	attestedThen int // attestations that are there already
+	todo         []work
+	signatures   []envelope.Attachment
+	attestations []envelope.Attachment // and what is attached with them
+	existing     int                   // signatures that are there already
+	signed       int                   // signatures that were made
+	attested     int                   // attestations that were made
+	attestedThen int                   // attestations that are there already
 	requestIDs   []string
+	attestIDs    []string                  // the same for attestations
 	blobs        map[string]bool           // of all signatures, for policy.Group.Only
 	stated       []stated                  // the attestations that have to be there
 	known        map[string]string         // the attestations of our keys that are there; see envelopeID
 	refused      map[envelope.Format]error // why a tag of cosign's could not be written
 }
 
+// attachments are all that is to be attached.
+func (p *plan) attachments() []envelope.Attachment {
+	return slices.Concat(p.signatures, p.attestations)
+}
+
 // made puts into the report what was made for a subject, once it is attached.
 func (p *plan) made(s *report.Subject) { s.Signed, s.Attested = p.signed, p.attested }
 
-// plan signs the subject with each key in each format, except where the same
-// work is done already.
+// plan finds out what is to be done for a subject: a signature by each key in each
+// format, except where the same work is done already.
 func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) (*plan, error) {
 	if n := len(keys) * max(len(s.Tags), 1); n > registry.MaxCandidates {
 		return nil, fault.Configf("signatures_too_many", "sign fewer tags at a time, or with fewer keys",
@@ -44,23 +52,20 @@ func (r *run) plan(ctx context.Context, s image.Subject, keys []*signer.Signer) 
 	if err != nil || r.report.Command == "attest" {
 		return p, err
 	}
-	var todo []work
 	for _, key := range keys {
 		for _, f := range r.Formats {
 			for _, tags := range payloads(f, s.Tags) {
-				todo = append(todo, work{format: f, claims: r.claims(s, tags, key), key: key})
+				p.todo = append(p.todo, work{format: f, claims: r.claims(s, tags, key), key: key})
 			}
 		}
 	}
-	if err := r.makeAll(ctx, p, s, r.leaveOut(p, todo, existing)); err != nil {
-		return nil, err
-	}
+	r.leaveOut(p, existing)
 	return p, nil
 }
 
-// leaveOut notes the work that is done already and returns the rest.
-func (r *run) leaveOut(p *plan, todo []work, existing []envelope.Verified) []work {
-	return slices.DeleteFunc(todo, func(w work) bool {
+// leaveOut takes the work that is done already out of the plan and notes it.
+func (r *run) leaveOut(p *plan, existing []envelope.Verified) {
+	p.todo = slices.DeleteFunc(p.todo, func(w work) bool {
 		v, found := r.same(existing, w.format, w.claims)
 		if !found || r.Resign {
 			return false

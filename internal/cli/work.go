@@ -68,13 +68,14 @@ func (r *run) workflowRun() envelope.Run {
 // signing bounds the signatures of one manifest that are made at a time.
 const signing = 8
 
-// makeAll signs and adds the envelopes to the plan, in the order of the work.
-func (r *run) makeAll(ctx context.Context, p *plan, s image.Subject, todo []work) error {
-	made := make([]envelope.Attachment, len(todo))
-	requests := make([]string, len(todo))
+// makeAll signs what a plan says and adds the envelopes to it, in the order of the
+// work.
+func (r *run) makeAll(ctx context.Context, p *plan, s image.Subject) error {
+	made := make([]envelope.Attachment, len(p.todo))
+	requests := make([]string, len(p.todo))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(signing)
-	for i, w := range todo {
+	for i, w := range p.todo {
 		g.Go(func() (err error) {
 			made[i], requests[i], err = r.makeOne(ctx, s, w)
 			return err
@@ -84,10 +85,9 @@ func (r *run) makeAll(ctx context.Context, p *plan, s image.Subject, todo []work
 		return err
 	}
 	for _, a := range made {
-		p.attachments = append(p.attachments, a)
 		p.blobs[image.DigestOf(a.Blob)] = true
 	}
-	p.signed = len(made)
+	p.signatures, p.signed = made, len(made)
 	p.requestIDs = slices.DeleteFunc(requests, func(id string) bool { return id == "" })
 	return nil
 }

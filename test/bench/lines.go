@@ -16,6 +16,10 @@ func (b *bench) lines() []line {
 	out := append(signLines(f), verifyLines(f)...)
 	out = append(out,
 		line{name: "sign one image again", where: bearer(50, 100), task: signAgain, floor: f.again, targets: []target{atMostWrites(0)}})
+	out = append(out,
+		line{name: "sign one image and attest 3 documents", where: bearer(0, 0), task: signAndAttest, floor: f.signOne},
+		line{name: "sign one image and attest 3 documents", where: bearer(50, 100), task: signAndAttest, floor: f.signOne,
+			notes: []string{"signgate writes both forms of each, and reads them back"}})
 	out = append(out, twoPartLines(f)...)
 	return append(out, b.fallbackLines(f)...)
 }
