@@ -48,7 +48,8 @@ func TestLimits(t *testing.T) {
 		is, per    int
 	}{
 		{"a manifest or a list", " MiB", registry.MaxManifest, 1 << 20},
-		{"a bundle", " MiB", registry.MaxBlob, 1 << 20},
+		{"the envelope of a signature", " MiB", envelope.MaxBlob, 1 << 20},
+		{"the envelope of an attestation that a rule wants", " MiB", envelope.MaxAttestation, 1 << 20},
 		{"a simple signing payload", " MiB", simplesigning.MaxPayload, 1 << 20},
 		{"signatures that are read from one store of one manifest", "", registry.MaxCandidates, 1},
 		{"manifests in an index", "", image.MaxChildren, 1},
