@@ -32,7 +32,7 @@ type reading struct {
 	ctx    context.Context
 	layer  Layer
 	share  share
-	packed io.Reader
+	packed *source
 	plain  io.Reader
 	hash   hash.Hash // of what came out of plain
 	err    error     // what the source or a bound said, which counts more than what a decoder makes of it
@@ -43,13 +43,21 @@ const bufferSize = 128 << 10
 // readLayer reads a layer and checks it against its digests. It returns what it
 // does to the files, when that is asked for.
 func readLayer(ctx context.Context, src Source, l Layer, files bool, b *budget) (c changes, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	body, err := src.Blob(ctx, l.Digest, l.Size)
 	if err != nil {
 		return c, lasting(err)
 	}
 	defer body.Close()
-	r := &reading{ctx: ctx, layer: l, share: share{of: b}, packed: body, hash: sha256.New()}
-	if c, err = r.read(files); err != nil {
+	r := &reading{ctx: ctx, layer: l, share: share{of: b}, packed: &source{Reader: body}, hash: sha256.New()}
+	end, err := r.unpack()
+	if err == nil {
+		c, err = r.read(files)
+		cancel()
+		end()
+	}
+	if err != nil {
 		r.share.giveBack()
 		return changes{}, r.fail(err)
 	}
@@ -57,21 +65,18 @@ func readLayer(ctx context.Context, src Source, l Layer, files bool, b *budget) 
 }
 
 func (r *reading) read(files bool) (c changes, err error) {
-	closer, err := r.unpack()
-	if err != nil {
-		return c, err
-	}
-	defer closer()
 	buf := make([]byte, bufferSize)
 	if files {
 		if c, err = r.archive(buf); err != nil {
 			return c, err
 		}
 	}
-	for _, rest := range []io.Reader{unpacked{r}, packed{r}} { // to the ends, where the digests are known
-		if _, err := io.CopyBuffer(onlyWriter{io.Discard}, rest, buf); err != nil {
-			return c, err
-		}
+	if _, err := io.CopyBuffer(onlyWriter{io.Discard}, unpacked{r}, buf); err != nil { // to the ends, where the digests are known
+		return c, err
+	}
+	if _, err := io.CopyBuffer(onlyWriter{io.Discard}, r.packed, buf); err != nil {
+		r.err = err
+		return c, err
 	}
 	if got := "sha256:" + hex.EncodeToString(r.hash.Sum(nil)); got != r.layer.DiffID {
 		return c, fmt.Errorf("it unpacks to %s, and the config of the image has %s", got, r.layer.DiffID)
@@ -109,32 +114,52 @@ func lasting(err error) error {
 	return &out
 }
 
-// unpack puts the decoder of the layer's media type before it.
-func (r *reading) unpack() (closer func(), err error) {
+// unpack puts the decoder of the layer's media type before it, which works ahead
+// until end is called.
+func (r *reading) unpack() (end func(), err error) {
 	switch layerTypes[r.layer.MediaType] {
 	case gzipped:
-		z, err := gzip.NewReader(bufio.NewReaderSize(packed{r}, bufferSize))
-		r.plain = z
-		return func() {}, err
+		z, err := gzip.NewReader(bufio.NewReaderSize(r.packed, bufferSize))
+		if err != nil {
+			r.err = r.packed.err
+			return nil, err
+		}
+		return r.ahead(z), nil
 	case zstandard:
-		z, err := zstd.NewReader(packed{r}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(r.packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}
-		r.plain = z
-		return z.Close, nil
+		end := r.ahead(z)
+		return func() { end(); z.Close() }, nil
 	}
-	r.plain = packed{r}
-	return func() {}, nil
+	return r.ahead(r.packed), nil
 }
 
-// packed reads what comes from the source, and keeps its error.
-type packed struct{ *reading }
+// ahead reads from the decoder while what came before is hashed. It has ended
+// when end returns; the context of the source ends what it waits for.
+func (r *reading) ahead(decoder io.Reader) (end func()) {
+	out, in := io.Pipe()
+	r.plain = bufio.NewReaderSize(out, bufferSize)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, err := io.CopyBuffer(onlyWriter{in}, decoder, make([]byte, bufferSize))
+		in.CloseWithError(err) // nil is io.EOF
+	}()
+	return func() { out.Close(); <-done }
+}
 
-func (r packed) Read(p []byte) (int, error) {
-	n, err := r.reading.packed.Read(p)
+// source keeps the error of the source.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		r.err = cmp.Or(r.err, err)
+		s.err = cmp.Or(s.err, err)
 	}
 	return n, err
 }
@@ -144,6 +169,9 @@ type unpacked struct{ *reading }
 
 func (r unpacked) Read(p []byte) (int, error) {
 	n, err := r.plain.Read(p)
+	if err != nil && err != io.EOF { // the decoder has ended
+		r.err = cmp.Or(r.err, r.packed.err)
+	}
 	r.hash.Write(p[:n])
 	if over := r.share.takeBytes(int64(n)); over != nil {
 		r.err = cmp.Or(r.err, over)
