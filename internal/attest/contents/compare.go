@@ -56,10 +56,10 @@ func (l Layer) String() string {
 	return fmt.Sprintf("%s (%s, %d bytes, diff ID %s)", l.Digest, l.MediaType, l.Size, l.DiffID)
 }
 
-// CompareFiles returns how found differs from what was attested. Both are sorted
-// by path.
+// CompareFiles returns how found differs from what was attested, up to MaxFindings.
+// Both are sorted by path.
 func CompareFiles(attested, found []Entry) (out []Finding) {
-	for len(attested) > 0 || len(found) > 0 {
+	for len(out) < MaxFindings && (len(attested) > 0 || len(found) > 0) {
 		switch {
 		case len(found) == 0 || len(attested) > 0 && attested[0].Path < found[0].Path:
 			out = append(out, missing(attested[0].Path, "it was attested, and is not there"))

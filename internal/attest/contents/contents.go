@@ -43,8 +43,8 @@ const (
 type Source interface {
 	// Blob opens the content with a digest and a size in bytes. Its Read returns
 	// io.EOF only after that content, whole and unchanged; a failure that may pass
-	// is a transient fault, after which it is opened again. It is called for
-	// several blobs at a time.
+	// is a transient fault, after which it is opened again. The end of ctx ends a
+	// Read that waits. It is called for several blobs at a time.
 	Blob(ctx context.Context, digest string, size int64) (io.ReadCloser, error)
 }
 
@@ -121,6 +121,5 @@ func (f *Files) check() error {
 }
 
 func badPredicate(format string, args ...any) error {
-	f := fault.Refusedf("contents_predicate_invalid", "attest the contents again, and find out who signed this", "the predicate of the contents cannot be used: "+format, args...)
-	return f
+	return fault.Refusedf("contents_predicate_invalid", "attest the contents again, and find out who signed this", "the predicate of the contents cannot be used: "+format, args...)
 }

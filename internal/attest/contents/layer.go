@@ -2,9 +2,7 @@ package contents
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,7 +11,6 @@ import (
 	"hash"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/signgate/signgate/internal/fault"
@@ -32,7 +29,7 @@ type reading struct {
 	ctx    context.Context
 	layer  Layer
 	share  share
-	packed io.Reader
+	packed *source
 	plain  io.Reader
 	hash   hash.Hash // of what came out of plain
 	err    error     // what the source or a bound said, which counts more than what a decoder makes of it
@@ -43,13 +40,21 @@ const bufferSize = 128 << 10
 // readLayer reads a layer and checks it against its digests. It returns what it
 // does to the files, when that is asked for.
 func readLayer(ctx context.Context, src Source, l Layer, files bool, b *budget) (c changes, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	body, err := src.Blob(ctx, l.Digest, l.Size)
 	if err != nil {
 		return c, lasting(err)
 	}
 	defer body.Close()
-	r := &reading{ctx: ctx, layer: l, share: share{of: b}, packed: body, hash: sha256.New()}
-	if c, err = r.read(files); err != nil {
+	r := &reading{ctx: ctx, layer: l, share: share{of: b}, packed: &source{Reader: body}, hash: sha256.New()}
+	end, err := r.unpack()
+	if err == nil {
+		c, err = r.read(files)
+		cancel()
+		end()
+	}
+	if err != nil {
 		r.share.giveBack()
 		return changes{}, r.fail(err)
 	}
@@ -57,21 +62,18 @@ func readLayer(ctx context.Context, src Source, l Layer, files bool, b *budget) 
 }
 
 func (r *reading) read(files bool) (c changes, err error) {
-	closer, err := r.unpack()
-	if err != nil {
-		return c, err
-	}
-	defer closer()
 	buf := make([]byte, bufferSize)
 	if files {
 		if c, err = r.archive(buf); err != nil {
 			return c, err
 		}
 	}
-	for _, rest := range []io.Reader{unpacked{r}, packed{r}} { // to the ends, where the digests are known
-		if _, err := io.CopyBuffer(onlyWriter{io.Discard}, rest, buf); err != nil {
-			return c, err
-		}
+	if _, err := io.CopyBuffer(onlyWriter{io.Discard}, unpacked{r}, buf); err != nil { // to the ends, where the digests are known
+		return c, err
+	}
+	if _, err := io.CopyBuffer(onlyWriter{io.Discard}, r.packed, buf); err != nil {
+		r.err = err
+		return c, err
 	}
 	if got := "sha256:" + hex.EncodeToString(r.hash.Sum(nil)); got != r.layer.DiffID {
 		return c, fmt.Errorf("it unpacks to %s, and the config of the image has %s", got, r.layer.DiffID)
@@ -108,58 +110,6 @@ func lasting(err error) error {
 	out.Transient = false
 	return &out
 }
-
-// unpack puts the decoder of the layer's media type before it.
-func (r *reading) unpack() (closer func(), err error) {
-	switch layerTypes[r.layer.MediaType] {
-	case gzipped:
-		z, err := gzip.NewReader(bufio.NewReaderSize(packed{r}, bufferSize))
-		r.plain = z
-		return func() {}, err
-	case zstandard:
-		z, err := zstd.NewReader(packed{r}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, err
-		}
-		r.plain = z
-		return z.Close, nil
-	}
-	r.plain = packed{r}
-	return func() {}, nil
-}
-
-// packed reads what comes from the source, and keeps its error.
-type packed struct{ *reading }
-
-func (r packed) Read(p []byte) (int, error) {
-	n, err := r.reading.packed.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = cmp.Or(r.err, err)
-	}
-	return n, err
-}
-
-// unpacked reads the archive, hashes and counts it.
-type unpacked struct{ *reading }
-
-func (r unpacked) Read(p []byte) (int, error) {
-	n, err := r.plain.Read(p)
-	r.hash.Write(p[:n])
-	if over := r.share.takeBytes(int64(n)); over != nil {
-		r.err = cmp.Or(r.err, over)
-	}
-	if r.share.bytes > r.share.of.free && r.share.bytes/maxRatio > r.layer.Size {
-		r.err = cmp.Or(r.err, tooMuch("the layer %s of %d bytes unpacks to more than %d times that", r.layer.Digest, r.layer.Size, maxRatio))
-	}
-	if r.err = cmp.Or(r.err, r.ctx.Err()); r.err != nil {
-		return 0, r.err
-	}
-	return n, err
-}
-
-// onlyWriter hides that a writer would rather read by itself, with a buffer of
-// its own.
-type onlyWriter struct{ io.Writer }
 
 // archive reads the entries of the archive.
 func (r *reading) archive(buf []byte) (c changes, err error) {

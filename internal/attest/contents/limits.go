@@ -8,8 +8,8 @@ import (
 
 // The bounds of an image, and of what a layer may hold.
 const (
-	maxManifest = 4 << 20   // bytes; also of a config
-	maxLayers   = 1000      //
+	maxManifest = 4 << 20 // bytes; also of a config
+	maxLayers   = 1000
 	maxBytes    = 64 << 30  // of all layers, packed and unpacked
 	maxEntries  = 1_000_000 // of all layers together, and of the tree that they make
 	maxText     = 128 << 20 // bytes of the names of these

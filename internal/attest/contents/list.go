@@ -38,7 +38,7 @@ func newFiles(entries []Entry) (*Files, []byte, error) {
 
 // Fetch gets the list from src and returns its entries, as Entries does.
 func (f *Files) Fetch(ctx context.Context, src Source) (entries []Entry, err error) {
-	err = again.Do(ctx, "reading "+f.List.Digest, func(ctx context.Context) error {
+	err = again(ctx, "reading "+f.List.Digest, func(ctx context.Context) error {
 		list, err := readAll(ctx, src, f.List)
 		if err == nil {
 			entries, err = f.Entries(list)
