@@ -50,10 +50,15 @@ there. It decides nothing; signgate verify does.`,
 		Example: "  signgate inspect --trusted-keys release.pub ghcr.io/acme/app:1.4",
 		Args:    cobra.MinimumNArgs(1),
 	}
-	output := addFlags(cmd, "inspect")
+	return newReader(p, "inspect", cmd, (*run).inspect, func(r *run, images []attachedImage) error { return printTree(r.stdout(), images) })
+}
+
+// newReader completes the command of a verb that reads images, decides nothing
+// and prints what it has found, as JSON or by text.
+func newReader[T any](p Process, verb string, cmd *cobra.Command, read func(*run, context.Context) (T, error), text func(*run, T) error) *cobra.Command {
+	output := addFlags(cmd, verb)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := flagValues(cmd, args)
-		r, err := newCommandRun(p, "inspect", v)
+		r, err := newCommandRun(p, verb, flagValues(cmd, args))
 		if err != nil {
 			return err
 		}
@@ -62,14 +67,14 @@ there. It decides nothing; signgate verify does.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
 		defer cancel()
-		images, err := r.inspect(ctx)
+		found, err := read(r, ctx)
 		if err != nil {
 			return r.interrupted(ctx, err)
 		}
 		if *output == "json" {
-			return report.WriteJSON(p.Stdout, images)
+			return report.WriteJSON(p.Stdout, found)
 		}
-		return printTree(r.stdout(), images)
+		return text(r, found)
 	}
 	return cmd
 }
