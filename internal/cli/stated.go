@@ -24,7 +24,7 @@ func (r *run) written() []envelope.Format {
 		if r.report.Command != "attest" {
 			out = append(out, f)
 		}
-		if len(r.documents) > 0 && !slices.Contains(out, f.Attesting()) {
+		if r.attests() && !slices.Contains(out, f.Attesting()) {
 			out = append(out, f.Attesting())
 		}
 	}
