@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -143,7 +144,7 @@ func (r *run) commonOutputs(set func(name, value string)) {
 		}
 		images = append(images, s.Subject.String())
 		if s.Outcome == fault.Passed.String() {
-			commands = append(commands, verifyCommand(s))
+			commands = append(commands, r.verifyCommands(s)...)
 		}
 	}
 	results, err := json.Marshal(r.report.Subjects)
@@ -156,9 +157,21 @@ func (r *run) commonOutputs(set func(name, value string)) {
 	set("verify-command", strings.Join(commands, "\n"))
 }
 
-// verifyCommand is a line for people who have the public key in a file.
-func verifyCommand(s report.Subject) string {
-	return "cosign verify --key signgate.pub --insecure-ignore-tlog=true " + s.Subject.String()
+// verifyCommands are lines for people who have the public key in a file.
+func (r *run) verifyCommands(s report.Subject) (out []string) {
+	const flags = " --key signgate.pub --insecure-ignore-tlog=true "
+	if r.report.Command != "attest" {
+		return []string{"cosign verify" + flags + s.Subject.String()}
+	}
+	for _, a := range s.Attestations {
+		if strings.ContainsAny(a.Type, "'\"`$\\;&|<>(){}*?!#~") {
+			continue // nothing for a shell
+		}
+		if line := "cosign verify-attestation" + flags + "--type " + a.Type + " " + s.Subject.String(); !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 func trueFalse(b bool) string {

@@ -156,6 +156,7 @@ func TestActionOutputs(t *testing.T) {
 		set := map[string]bool{}
 		r.setOutputs(func(n, _ string) { set[n] = true }, "")
 		declared := readAction(t, name).Outputs
+		documented := outputsOf(t, verb)
 		for n := range declared {
 			if !set[n] {
 				t.Errorf("%s declares the output %s, which %s never sets", name, n, verb)
@@ -165,6 +166,31 @@ func TestActionOutputs(t *testing.T) {
 			if _, ok := declared[n]; !ok {
 				t.Errorf("%s lacks the output %s", name, n)
 			}
+			if !documented[n] {
+				t.Errorf("docs/inputs.md does not give the output %s to %s", n, verb)
+			}
+		}
+		if len(documented) != len(set) {
+			t.Errorf("docs/inputs.md gives %d outputs to %s, and it sets %d", len(documented), verb, len(set))
 		}
 	}
+}
+
+// outputsOf returns the outputs that docs/inputs.md gives to a verb.
+func outputsOf(t *testing.T, verb string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repoRoot, "docs/inputs.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := map[string]int{"sign": 2, "attest": 3, "verify": 4}[verb]
+	_, table, _ := strings.Cut(string(text), "\n| output |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	out := map[string]bool{}
+	for _, row := range strings.Split(table, "\n")[2:] {
+		if cells := strings.Split(row, "|"); strings.Contains(cells[column], "✓") {
+			out[strings.Trim(cells[1], " `")] = true
+		}
+	}
+	return out
 }

@@ -58,6 +58,25 @@ func TestRunnerLine(t *testing.T) {
 		}
 	})
 
+	t.Run("attest", func(t *testing.T) {
+		env := services.kmsEnv(t, r)
+		write(t, r.work+"/vex.json", `{"@context":"https://openvex.dev/ns/v0.2.0","statements":[]}`)
+		attest := with(image, map[string]string{"key": "awskms:///alias/release", "trusted-keys": "keys/kms.pem", "predicate-type": "openvex", "predicate-path": "vex.json", "provenance": "true", "audit-log": "audit.jsonl"})
+		env["GITHUB_WORKFLOW_REF"] = "acme/app/.github/workflows/release.yml@refs/heads/main"
+		out := r.run(t, step{"attest/action.yml", attest, env})
+		if out.code != 0 || out.outputs["attested"] != "true" || !strings.Contains(out.outputs["attestation-digests"], digest) {
+			t.Errorf("exit code %d, outputs %v\n%s", out.code, out.outputs, out.log)
+		}
+		if lines := strings.Count(readFile(t, r.work+"/audit.jsonl"), "\n"); lines != 3 {
+			t.Errorf("the audit log has %d lines, want two attestations and a verdict", lines)
+		}
+		r.ownsWorkspace(t)
+		out = r.run(t, step{"verify/action.yml", with(image, map[string]string{"trusted-keys": "keys/kms.pem", "attestation": "openvex\nslsaprovenance1"}), nil})
+		out.passed(t, digest)
+		out = r.run(t, step{"attest/action.yml", with(image, map[string]string{"key": "awskms:///alias/release"}), env})
+		out.failed(t, 2, "attestation_nothing")
+	})
+
 	t.Run("gate", func(t *testing.T) {
 		gate := with(image, map[string]string{"trusted-keys": "keys/kms.pem"})
 		out := r.run(t, step{"verify/action.yml", gate, nil})
