@@ -95,9 +95,19 @@ func (r *Report) verdict() string {
 	case !r.Verified():
 		return "PASSED, because the rule only warns: it would have been refused, and nothing is verified"
 	case r.Proof == ProofStored:
-		return "PASSED: the signatures are in the registry (no trusted keys were given, so whose keys they are was not checked)"
+		return "PASSED: the " + r.work() + "s are in the registry (no trusted keys were given, so whose keys they are was not checked)"
+	case r.Command == "attest":
+		return "PASSED: the attestations are in the registry, by keys that are trusted"
 	}
 	return "PASSED: the required trusted keys have signed"
+}
+
+// work is what the run makes.
+func (r *Report) work() string {
+	if r.Command == "attest" {
+		return "attestation"
+	}
+	return "signature"
 }
 
 // custody says how the key is kept, and whose word that is.
