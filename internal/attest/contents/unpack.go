@@ -31,16 +31,19 @@ func (r *reading) unpack() (end func(), err error) {
 	return r.ahead(r.packed), nil
 }
 
+const aheadSize = 512 << 10
+
 // ahead reads from the decoder while what came before is hashed. It has ended
 // when end returns; the context of the source ends what it waits for.
 func (r *reading) ahead(decoder io.Reader) (end func()) {
 	out, in := io.Pipe()
-	r.plain = bufio.NewReaderSize(out, bufferSize)
+	chunks := bufio.NewWriterSize(in, aheadSize) // few and large: each has to wake the other side
+	r.plain = bufio.NewReaderSize(out, aheadSize)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := io.CopyBuffer(onlyWriter{in}, decoder, make([]byte, bufferSize))
-		in.CloseWithError(err) // nil is io.EOF
+		_, err := io.CopyBuffer(onlyWriter{chunks}, decoder, make([]byte, bufferSize))
+		in.CloseWithError(cmp.Or(err, chunks.Flush())) // nil is io.EOF
 	}()
 	return func() { out.Close(); <-done }
 }
