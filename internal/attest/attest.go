@@ -10,6 +10,7 @@
 package attest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -89,7 +90,7 @@ func write(predicateType string, predicate jsontext.Value, subjects ...*in_toto.
 // statement is an in-toto statement as it is read.
 type statement struct {
 	Type          string         `json:"_type"`
-	Subject       []descriptor   `json:"subject"`
+	Subject       jsontext.Value `json:"subject"`
 	PredicateType string         `json:"predicateType"`
 	Predicate     jsontext.Value `json:"predicate"`
 }
@@ -100,6 +101,18 @@ type descriptor struct {
 	Name        string                    `json:"name"`
 	Digest      map[string]string         `json:"digest"`
 	Annotations map[string]jsontext.Value `json:"annotations"`
+}
+
+// subjects reads the subjects, unless there are too many values in them: the
+// statement may be a stranger's.
+func (s statement) subjects() (out []descriptor, err error) {
+	if len(s.Subject) == 0 {
+		return nil, nil
+	}
+	if image.Crowded(s.Subject) {
+		return nil, errors.New("they have more values than are read")
+	}
+	return out, json.Unmarshal(s.Subject, &out)
 }
 
 // Read parses a statement that has verified and adds what it says to v. It
@@ -115,11 +128,15 @@ func Read(v *envelope.Verified, text []byte) error {
 	if s.Type != in_toto.StatementTypeUri && s.Type != statementV01 {
 		return envelope.Malformed(v.Candidate, "its statement has the type %q", s.Type)
 	}
-	if n := len(s.Subject); n != 1 && (n == 0 || s.PredicateType == envelope.SignaturePredicate) {
+	subjects, err := s.subjects()
+	if err != nil {
+		return envelope.Malformed(v.Candidate, "its subjects: %w", err)
+	}
+	if n := len(subjects); n != 1 && (n == 0 || s.PredicateType == envelope.SignaturePredicate) {
 		return envelope.Malformed(v.Candidate, "its statement has %d subjects, not one", n)
 	}
 	v.PredicateType = s.PredicateType
-	for _, subject := range s.Subject {
+	for _, subject := range subjects {
 		digest := "sha256:" + subject.Digest["sha256"]
 		if image.CheckDigest(digest) == nil {
 			v.SubjectDigest, v.Subjects = digest, append(v.Subjects, digest)
@@ -131,7 +148,7 @@ func Read(v *envelope.Verified, text []byte) error {
 	if kind := s.Predicate.Kind(); len(s.Predicate) > 0 && kind != '{' && kind != 'n' {
 		return envelope.Malformed(v.Candidate, "its predicate is %s, not an object", kindName(kind))
 	}
-	v.Annotations = flatten(s.Subject[0].Annotations)
+	v.Annotations = flatten(subjects[0].Annotations)
 	if s.PredicateType != envelope.SignaturePredicate {
 		v.Predicate = s.Predicate
 		return nil

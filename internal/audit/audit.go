@@ -67,7 +67,8 @@ type Entry struct {
 	Envelope  string            `json:"envelope,omitempty"` // the digest of the stored envelope, which is a layer of Manifest
 	Manifest  string            `json:"manifest,omitempty"`
 	RequestID string            `json:"requestId,omitempty"`
-	Signers   []string          `json:"signers,omitempty"` // fingerprints of the keys that counted
+	Signers   []string          `json:"signers,omitempty"`   // fingerprints of the keys whose signatures counted
+	Attesters []string          `json:"attesters,omitempty"` // of those whose attestations did
 	Promoted  []string          `json:"promoted,omitempty"`
 	Policy    string            `json:"policySha256,omitempty"`
 	Run       map[string]string `json:"run,omitempty"`
@@ -111,6 +112,7 @@ func (e Entry) clip() Entry {
 	e.text(&e.Kind, &e.Outcome, &e.Command, &e.Signgate, &e.Format, &e.Predicate, &e.Envelope, &e.Manifest, &e.RequestID, &e.Policy)
 	e.list(&e.Codes)
 	e.list(&e.Signers)
+	e.list(&e.Attesters)
 	e.list(&e.Promoted)
 	run := map[string]string{}
 	for name, value := range e.Run {

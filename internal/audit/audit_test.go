@@ -304,7 +304,7 @@ func TestLargestLine(t *testing.T) {
 	bad := strings.Repeat("\x01", 2000)
 	many := strings.Split(strings.Repeat(bad+",", 200), ",")
 	e := Entry{Kind: bad, Outcome: bad, Command: bad, Signgate: bad, Format: bad, Predicate: bad, Envelope: bad, Manifest: bad, RequestID: bad, Policy: bad,
-		Codes: many, Signers: many, Promoted: many, Run: map[string]string{},
+		Codes: many, Signers: many, Attesters: many, Promoted: many, Run: map[string]string{},
 		Subject: &Subject{bad, bad, many, bad, bad}, Key: &Key{bad, bad}}
 	for i := range 20 {
 		e.Run[fmt.Sprint(i)] = bad

@@ -26,6 +26,9 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 	if err != nil {
 		return err
 	}
+	if n := len(documents) * len(keys); n > registry.MaxAttestations {
+		return fault.Configf("attestations_too_many", "attest fewer documents at a time", "the run would make %d attestations, and readers look at %d at most", n, registry.MaxAttestations)
+	}
 	plans := make([]*plan, len(r.report.Subjects))
 	r.each(ctx, "sign", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		plans[i], err = r.plan(ctx, s.Subject, keys)
@@ -60,6 +63,7 @@ func (r *run) signAll(ctx context.Context, keys []*signer.Signer, trusted []enve
 
 // signPlans makes all signatures and attestations at the same time.
 func (r *run) signPlans(ctx context.Context, documents []attesting, keys []*signer.Signer, plans []*plan) error {
+	r.attachBeside(ctx, documents, plans)
 	expected := r.expectAll(documents, plans)
 	var g errgroup.Group
 	g.Go(func() error {

@@ -13,6 +13,7 @@ import (
 	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/envelope/dsse"
 	"github.com/signgate/signgate/internal/image"
+	"github.com/signgate/signgate/internal/report"
 	"github.com/signgate/signgate/internal/signer"
 )
 
@@ -62,6 +63,28 @@ func (r *run) attestAll(ctx context.Context, all []attesting, keys []*signer.Sig
 	return g.Wait()
 }
 
+// attachBeside adds what has to be attached with statements, where it is not there
+// already, also to subjects that have the statement.
+func (r *run) attachBeside(ctx context.Context, all []attesting, plans []*plan) {
+	r.each(ctx, "attach", func(ctx context.Context, s *report.Subject, i int) error {
+		for _, a := range all {
+			if !slices.Contains(a.at, i) || !slices.Contains(a.Digests, s.Digest) {
+				continue
+			}
+			for _, b := range a.beside {
+				there, err := r.view(s.Subject).Lists(ctx, s.Subject, b)
+				if err != nil {
+					return err
+				}
+				if !there {
+					plans[i].attestations = append(plans[i].attestations, b)
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // attestOne makes the attestation by one key, unless all subjects have it.
 func (r *run) attestOne(ctx context.Context, a attesting, key *signer.Signer, plans []*plan, at map[int]int, mu *sync.Mutex) error {
 	made, requestID, err := map[envelope.Format]envelope.Attachment(nil), "", error(nil)
@@ -75,29 +98,48 @@ func (r *run) attestOne(ctx context.Context, a attesting, key *signer.Signer, pl
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	noted := false
 	for _, i := range a.at {
-		p, isNew := plans[i], false
-		for f, held := range p.stated[at[i]].envelopes {
-			blob, there := p.known[envelopeID(f, key.Fingerprint(), a.essence)]
-			if !there || r.Resign {
-				blob, isNew = image.DigestOf(made[f].Blob), true
-				p.attestations = append(p.attestations, made[f])
-			}
-			held[blob] = true
-		}
-		if !isNew {
+		p := plans[i]
+		forms := p.add(made, p.stated[at[i]].envelopes, r.Resign, func(f envelope.Format) string { return envelopeID(f, key.Fingerprint(), a.essence) })
+		if len(forms) == 0 {
 			p.attestedThen++
 			continue
 		}
-		p.attested++
-		if slices.Contains(a.Digests, r.report.Subjects[i].Digest) {
-			p.attestations = append(p.attestations, a.beside...)
-		}
+		p.fresh = append(p.fresh, forms)
 		if requestID != "" {
 			p.attestIDs = append(p.attestIDs, requestID)
 		}
+		if !noted { // one signature is one line in the audit log
+			noted = true
+			s := r.report.Subjects[i].Subject
+			r.noteMade(audit.Attestation, a.Type, s, s.Tags, key, made[preferred(forms)], requestID)
+		}
 	}
 	return nil
+}
+
+// add adds the forms of an attestation that a subject has not, and notes the
+// digests of those that it has to have in the end. It returns what it has added.
+func (p *plan) add(made map[envelope.Format]envelope.Attachment, held map[envelope.Format]map[string]bool, again bool, id func(envelope.Format) string) map[envelope.Format]bool {
+	forms := map[envelope.Format]bool{}
+	for f, digests := range held {
+		blob, there := p.known[id(f)]
+		if !there || again {
+			blob, forms[f] = image.DigestOf(made[f].Blob), true
+			p.attestations = append(p.attestations, made[f])
+		}
+		digests[blob] = true
+	}
+	return forms
+}
+
+// preferred is the form that stands for an attestation that has several.
+func preferred(forms map[envelope.Format]bool) envelope.Format {
+	if forms[envelope.Bundle] {
+		return envelope.Bundle
+	}
+	return envelope.DSSE
 }
 
 // lacks reports whether a subject has the attestation by a key not yet in all
@@ -137,7 +179,5 @@ func (r *run) state(ctx context.Context, a attesting, key *signer.Signer) (map[e
 			return nil, "", err
 		}
 	}
-	f := r.Formats[len(r.Formats)-1].Attesting() // one line in the audit log for one signature
-	r.noteMade(audit.Attestation, a.Type, subjects[0], subjects[0].Tags, key, made[f], sig.RequestID)
 	return made, sig.RequestID, nil
 }

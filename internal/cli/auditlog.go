@@ -141,9 +141,13 @@ func auditVerdict(s report.Subject) audit.Entry {
 	for _, sig := range s.Signatures {
 		e.Signers = append(e.Signers, sig.Fingerprint)
 	}
-	slices.Sort(e.Codes)
-	slices.Sort(e.Signers)
-	e.Codes, e.Signers = slices.Compact(e.Codes), slices.Compact(e.Signers)
+	for _, a := range s.Attestations {
+		e.Attesters = append(e.Attesters, a.Fingerprint)
+	}
+	for _, list := range []*[]string{&e.Codes, &e.Signers, &e.Attesters} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
 	return e
 }
 

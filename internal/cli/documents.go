@@ -16,6 +16,7 @@ import (
 type document struct {
 	attest.Predicate
 	source string                // what the user gave, for messages
+	scan   bool                  // it is what a scanner has found
 	beside []envelope.Attachment // what is attached with it
 }
 
@@ -91,6 +92,6 @@ func (r *run) readDocument(input, path string, read func([]byte) (attest.Predica
 		return fault.Configf("scan_unnamed", "scan the image by its digest, NAME@sha256:…, or set allow-unnamed: true when you know that it is this image",
 			"%s %s does not name the digest of what was scanned", input, path)
 	}
-	r.documents = append(r.documents, document{Predicate: p, source: input + " " + path})
+	r.documents = append(r.documents, document{Predicate: p, source: input + " " + path, scan: input == "scan-path"})
 	return nil
 }

@@ -18,7 +18,7 @@ func (r *run) save(s image.Subject, v envelope.Verified, n int) (downloaded, err
 	if v.Format == envelope.SimpleSigning {
 		kind = "simplesigning"
 	}
-	stem := fmt.Sprintf("%s-%s/%02d-%s", fileName(s.Repository), s.Digest[len("sha256:"):][:12], n+1, fileName(kind))
+	stem := fmt.Sprintf("%s/%s/%02d-%s", folder(s.Repository), s.Digest[len("sha256:"):][:12], n+1, fileName(kind))
 	d := downloaded{Image: s.String(), Type: kind, Format: v.Format, Manifest: v.Manifest, Key: v.Key.Name, Envelope: stem + envelopeSuffix(v.Format)}
 	if err := r.writeFile(d.Envelope, v.Blob); err != nil || v.Format == envelope.SimpleSigning {
 		return d, err
@@ -56,6 +56,15 @@ func predicateSuffix(predicateType string) string {
 }
 
 var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9._]+`)
+
+// folder returns the path for a repository, which no other repository has.
+func folder(repository string) string {
+	parts := strings.Split(repository, "/")
+	for i, p := range parts {
+		parts[i] = fileName(p)
+	}
+	return strings.Join(parts, "/")
+}
 
 // fileName returns a name for a file that begins with neither a dot nor a hyphen,
 // of at most 80 characters, whoever chose the text.

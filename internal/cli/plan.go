@@ -19,11 +19,11 @@ import (
 type plan struct {
 	todo         []work
 	signatures   []envelope.Attachment
-	attestations []envelope.Attachment // and what is attached with them
-	existing     int                   // signatures that are there already
-	signed       int                   // signatures that were made
-	attested     int                   // attestations that were made
-	attestedThen int                   // attestations that are there already
+	attestations []envelope.Attachment      // and what is attached with them
+	existing     int                        // signatures that are there already
+	signed       int                        // signatures that were made
+	fresh        []map[envelope.Format]bool // for each attestation that is made, the forms that are attached
+	attestedThen int                        // attestations that are there already
 	requestIDs   []string
 	attestIDs    []string                  // the same for attestations
 	blobs        map[string]bool           // of all signatures, for policy.Group.Only
@@ -37,8 +37,19 @@ func (p *plan) attachments() []envelope.Attachment {
 	return slices.Concat(p.signatures, p.attestations)
 }
 
-// made puts into the report what was made for a subject, once it is attached.
-func (p *plan) made(s *report.Subject) { s.Signed, s.Attested = p.signed, p.attested }
+// made puts into the report what was made for a subject, once it is attached. A
+// form that the registry has refused is not there, and the other one was before.
+func (p *plan) made(s *report.Subject) {
+	s.Signed, s.Attested, s.AttestedThen = p.signed, 0, p.attestedThen
+	for _, forms := range p.fresh {
+		stored := slices.ContainsFunc(slices.Collect(maps.Keys(forms)), func(f envelope.Format) bool { return p.refused[f] == nil })
+		if stored {
+			s.Attested++
+		} else {
+			s.AttestedThen++
+		}
+	}
+}
 
 // plan finds out what is to be done for a subject: a signature by each key in each
 // format, except where the same work is done already.
@@ -85,7 +96,7 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 	var out []envelope.Verified
 	v := r.view(s)
 	v.Read(ctx, r.written()...)
-	want := envelope.Want{Formats: r.Formats, Each: max(len(s.Tags), 1) + len(r.documents), Quick: true, Predicates: r.predicateTypes()}
+	want := envelope.Want{Formats: r.Formats, Each: max(len(s.Tags), 1) + len(r.documents), Quick: true, Predicates: r.predicateTypes(), Unsigned: r.report.Command == "attest"}
 	for _, k := range keys {
 		want.Keys = append(want.Keys, k.Fingerprint)
 	}
@@ -112,11 +123,8 @@ func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key
 // signed. The fallback tag is looked at by itself, where it is written to.
 func (r *run) blocks(c envelope.Candidate, err error) bool {
 	if store, ok := errors.AsType[*registry.StoreError](err); ok {
-		f := envelope.Bundle
-		if store.Store == registry.StoreSignatureTag || store.Store == registry.StoreAttestationTag {
-			f = envelope.SimpleSigning
-		}
-		return store.Store != registry.StoreFallback && slices.Contains(r.Formats, f)
+		f := map[string]envelope.Format{registry.StoreSignatureTag: envelope.SimpleSigning, registry.StoreAttestationTag: envelope.DSSE, registry.StoreReferrers: envelope.Bundle}
+		return slices.Contains(r.written(), f[store.Store])
 	}
 	gone := slices.Contains([]string{"referrer_missing", "blob_missing", "limit_exceeded"}, fault.CodeOf(err))
 	return !gone && !r.Resign && fault.OutcomeOf(err) == fault.Undecided && slices.Contains(r.written(), c.Format)

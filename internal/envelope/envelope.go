@@ -69,6 +69,9 @@ type Want struct {
 	// Attestations asks for those of every type.
 	Attestations bool
 
+	// Unsigned leaves out signatures: nothing but attestations is wanted.
+	Unsigned bool
+
 	// Quick leaves out what matters only to a reader who is about to refuse:
 	// entries that hint at another key, and the fallback tag where the registry
 	// serves the referrers API. A signer who misses something signs again.

@@ -34,7 +34,7 @@ func (c *check) attested(v envelope.Verified) {
 		c.ignore(v.Candidate, fault.Refusedf("not_a_signature", "", "%s is an attestation of the type %s, not a signature", v.Manifest, v.PredicateType))
 		return
 	}
-	if c.again(v) {
+	if c.again(v) && !slices.ContainsFunc(c.Rule.Attestations, func(a policy.Attestation) bool { return a.By.Only[s.Digest] }) {
 		return
 	}
 	if err := c.Rule.Validity[v.Key.Fingerprint].Problem(c.Now); err != nil {

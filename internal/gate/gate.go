@@ -107,7 +107,7 @@ func Check(ctx context.Context, r Request, source Source) (Verdict, error) {
 
 // want is what the source had best begin with.
 func (r Request) want() envelope.Want {
-	w := envelope.Want{Each: max(len(r.Subject.Tags), 1) + len(r.Rule.Attestations)}
+	w := envelope.Want{Unsigned: len(r.Rule.Require) == 0, Each: max(len(r.Subject.Tags), 1) + len(r.Rule.Attestations)}
 	for _, k := range r.Rule.Keys() {
 		w.Keys = append(w.Keys, k.Fingerprint)
 	}

@@ -1,12 +1,15 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signgate/signgate/internal/envelope"
+	"github.com/signgate/signgate/internal/envelope/bundle"
 	"github.com/signgate/signgate/internal/image"
 )
 
@@ -130,20 +133,21 @@ func (v *View) CheckFallback(ctx context.Context) error {
 }
 
 func (c *Client) attachBundles(ctx context.Context, v *View, p *Placed, bundles []envelope.Attachment) error {
-	entries, bodies := make([]descriptor, len(bundles)), make([][]byte, len(bundles))
-	var g errgroup.Group
-	for i, a := range bundles {
-		g.Go(func() (err error) {
-			entries[i], bodies[i], err = c.putReferrer(ctx, p.subject, a)
-			return err
-		})
+	// What a statement names is there before the statement.
+	slices.SortStableFunc(bundles, func(a, b envelope.Attachment) int { return cmp.Compare(rank(a), rank(b)) })
+	beside := slices.IndexFunc(bundles, func(a envelope.Attachment) bool { return rank(a) > 0 })
+	if beside < 0 {
+		beside = len(bundles)
 	}
-	if err := g.Wait(); err != nil {
+	first, err := c.putReferrers(ctx, p, bundles[:beside])
+	if err != nil {
 		return err
 	}
-	for i, d := range entries {
-		p.Written, p.bundles[d.Digest] = append(p.Written, d.Digest), bodies[i]
+	entries, err := c.putReferrers(ctx, p, bundles[beside:])
+	if err != nil {
+		return err
 	}
+	entries = append(first, entries...)
 	if known, _ := v.support(ctx); known == supportUnknown {
 		if err := c.probe(ctx, p); err != nil {
 			return err
@@ -153,9 +157,35 @@ func (c *Client) attachBundles(ctx context.Context, v *View, p *Placed, bundles 
 		return nil
 	}
 	p.index = c.fallbackIndex(p.subject, entries...)
-	var err error
 	p.old, _, err = c.place(ctx, v, p.index, nil)
 	return err
+}
+
+// rank is 0 for what is attached beside bundles, and 1 for those.
+func rank(a envelope.Attachment) int {
+	if a.MediaType == bundle.MediaType {
+		return 1
+	}
+	return 0
+}
+
+// putReferrers uploads referrers at the same time and returns their descriptors.
+func (c *Client) putReferrers(ctx context.Context, p *Placed, list []envelope.Attachment) ([]descriptor, error) {
+	entries, bodies := make([]descriptor, len(list)), make([][]byte, len(list))
+	var g errgroup.Group
+	for i, a := range list {
+		g.Go(func() (err error) {
+			entries[i], bodies[i], err = c.putReferrer(ctx, p.subject, a)
+			return err
+		})
+	}
+	err := g.Wait()
+	for i, d := range entries {
+		if err == nil {
+			p.Written, p.bundles[d.Digest] = append(p.Written, d.Digest), bodies[i]
+		}
+	}
+	return entries, err
 }
 
 // putReferrer uploads a bundle and the manifest that makes it a referrer.

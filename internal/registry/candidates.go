@@ -20,6 +20,11 @@ import (
 // unknown.
 const MaxCandidates = 64
 
+// MaxAttestations is the same for attestations of the types that are wanted, of
+// which an image may have one for each night. Their bytes have a bound of their
+// own, that of the run.
+const MaxAttestations = 512
+
 // Candidates yields the signatures that are attached to the view's subject at
 // the signature tag, in the referrers API and at the fallback tag, with the
 // attestations that are wanted, also at the attestation tag, and an
@@ -77,7 +82,7 @@ func stores(want envelope.Want) []string {
 	if len(want.Predicates) > 0 || want.Attestations {
 		out = append(out, StoreAttestationTag)
 	}
-	return out
+	return slices.DeleteFunc(out, func(store string) bool { return want.Unsigned && store == StoreSignatureTag })
 }
 
 // entry is one line of a list, before it is fetched.
@@ -131,7 +136,7 @@ func bundleEntries(list []descriptor, want envelope.Want) (out []entry) {
 // comes from an annotation, which only spares the fetch of others: what a
 // statement is, it says itself.
 func wanted(predicateType string, want envelope.Want) bool {
-	return predicateType == envelope.SignaturePredicate || attests(predicateType, want)
+	return predicateType == envelope.SignaturePredicate && !want.Unsigned || attests(predicateType, want)
 }
 
 func attests(predicateType string, want envelope.Want) bool {
@@ -187,6 +192,34 @@ func arrange(entries []entry, want envelope.Want) [][]entry {
 	return waves
 }
 
+// allowance is how many entries of a store are still fetched.
+type allowance struct{ signatures, attestations int }
+
+// take returns as many of the entries as are allowed, and reports whether that
+// is all of them.
+func (a *allowance) take(entries []entry) (out []entry, all bool) {
+	all = true
+	for _, e := range entries {
+		left := &a.signatures
+		if e.attests() {
+			left = &a.attestations
+		}
+		if *left == 0 {
+			all = false
+			continue
+		}
+		*left--
+		out = append(out, e)
+	}
+	return out, all
+}
+
+// attests reports whether an entry says that it is an attestation.
+func (e entry) attests() bool {
+	t := e.Annotations[bundle.PredicateTypeAnnotation]
+	return e.format == envelope.DSSE || t != "" && t != envelope.SignaturePredicate
+}
+
 func tooMany(s image.Subject, store string) error {
-	return fault.Undecidedf("limit_exceeded", "delete entries that are not needed", "%s has more than %d entries in its %s that may count", s, MaxCandidates, store)
+	return fault.Undecidedf("limit_exceeded", "delete entries that are not needed", "%s has more entries in its %s that may count than are read: %d signatures, %d attestations", s, store, MaxCandidates, MaxAttestations)
 }

@@ -48,13 +48,13 @@ const formatName = "dev.signgate.format"
 
 // hasVersion reports whether a referrer may be a version of the tag. Registries
 // that do not know a referrer's artifact type leave it out or repeat the type
-// of its config.
+// of its config; one that leaves out the annotations as well leaves it open.
 func (k cosignTag) hasVersion(d descriptor) bool {
 	switch {
 	case d.MediaType != image.OCIManifest:
 		return false
 	case d.ArtifactType == configMediaType || d.ArtifactType == "":
-		return d.Annotations[formatName] == k.mark()
+		return len(d.Annotations) == 0 || d.Annotations[formatName] == k.mark()
 	}
 	return d.ArtifactType == k.artifactType
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -20,13 +21,13 @@ type yielder = func(envelope.Candidate, error) bool
 // fetch yields the entries of a store, wave by wave, and reports whether the
 // caller wants more.
 func (v *View) fetch(ctx context.Context, store string, entries []entry, want envelope.Want, yield yielder) bool {
-	left := MaxCandidates
+	left := allowance{MaxCandidates, MaxAttestations}
 	for _, wave := range arrange(entries, want) {
-		cut := wave[:min(left, len(wave))]
+		cut, all := left.take(wave)
 		if !v.wave(ctx, store, cut, want, yield) {
 			return false
 		}
-		if left -= len(cut); len(cut) < len(wave) {
+		if !all {
 			return yield(envelope.Candidate{Format: wave[0].format, Store: store}, tooMany(v.subject, store))
 		}
 	}
@@ -66,6 +67,9 @@ func (v *View) wave(ctx context.Context, store string, entries []entry, want env
 			<-item.done
 		}
 		item.candidate.Blob = nil
+		if item.held() == maxPending { // larger than a signature: not two of them, dead or alive
+			runtime.GC()
+		}
 		v.client.memory.Release(item.held())
 	}
 	return more

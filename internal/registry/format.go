@@ -75,9 +75,14 @@ func subjectOf(s image.Subject) *descriptor {
 	return &descriptor{MediaType: s.MediaType, Digest: s.Digest, Size: s.Size}
 }
 
-// referrer returns the manifest of a bundle, and its descriptor for an index.
+// referrer returns the manifest of a bundle, or of what is attached beside one, and
+// its descriptor for an index. What is no bundle has no time, so that the same
+// attachment is the same manifest: a bundle is found again by what it says.
 func referrer(s image.Subject, a envelope.Attachment, now time.Time) (descriptor, []byte, error) {
-	annotations := map[string]string{createdName: now.UTC().Format("2006-01-02T15:04:05.000Z07:00")}
+	annotations := map[string]string{}
+	if a.MediaType == bundle.MediaType {
+		annotations[createdName] = now.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	}
 	for k, v := range a.Annotations {
 		annotations[k] = v
 	}

@@ -60,7 +60,7 @@ func (g *guard) count(r *http.Request, body io.ReadCloser) io.ReadCloser {
 			io.Closer
 		}{io.LimitReader(body, size+maxError), body}
 	}
-	return &counted{ReadCloser: body, guard: g}
+	return &counted{ReadCloser: body, guard: g, limit: limitOfAnswer(r)}
 }
 
 // counted counts the bytes of one answer, against its own bound and that of
@@ -69,17 +69,27 @@ type counted struct {
 	io.ReadCloser
 	guard *guard
 	n     int64
+	limit int64
 }
 
 // maxAnswer bounds each answer, also those that no caller has set a limit for.
 const maxAnswer = MaxBlob + 1<<20
 
+// answerLimit is the key of a larger bound, an int64, in a request's context.
+type answerLimit struct{}
+
+// limitOfAnswer returns the bound for the answer to a request.
+func limitOfAnswer(r *http.Request) int64 {
+	larger, _ := r.Context().Value(answerLimit{}).(int64)
+	return max(maxAnswer, larger+maxError)
+}
+
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
-	if c.guard.read.Add(int64(n)) > maxRead || c.n > maxAnswer {
+	if c.guard.read.Add(int64(n)) > maxRead || c.n > c.limit {
 		return 0, fault.Undecidedf("limit_exceeded", "work on fewer images at a time, or find out what the registry sends",
-			"the registries sent more than signgate reads: %d bytes in a run, %d in an answer", maxRead, maxAnswer)
+			"the registries sent more than signgate reads: %d bytes in a run, %d in an answer", maxRead, c.limit)
 	}
 	return n, err
 }

@@ -68,7 +68,7 @@ func (c *Client) repeat(ctx context.Context, policy retry.Policy, repository str
 
 // once makes the request once.
 func (c *Client) once(ctx context.Context, r request) (answer, error) {
-	s, resp, err := c.send(ctx, r)
+	s, resp, err := c.send(context.WithValue(ctx, answerLimit{}, r.limit), r)
 	if err != nil {
 		return answer{}, err
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -83,6 +84,17 @@ func (v *View) Read(ctx context.Context, formats ...envelope.Format) {
 		})
 	}
 	_ = g.Wait()
+}
+
+// Lists reports whether what is no bundle is attached to the view's subject already:
+// whether the list that would be written to has it.
+func (v *View) Lists(ctx context.Context, s image.Subject, a envelope.Attachment) (bool, error) {
+	want, _, err := referrer(s, a, time.Time{})
+	if err != nil {
+		return false, err
+	}
+	list, err := v.bundles(ctx)
+	return slices.ContainsFunc(list, func(d descriptor) bool { return d.Digest == want.Digest }), err
 }
 
 // bundles returns the list that is written to when a bundle is attached: that

@@ -52,7 +52,7 @@ const peakLimit = 64 << 20
 
 // attestationLimit is the same for a reader that wants attestations, which may be
 // six times as large as signatures.
-const attestationLimit = 160 << 20
+const attestationLimit = 96 << 20
 
 // measured runs the program against something hostile: its memory has a bound.
 func measured(t *testing.T, args ...string) ended {

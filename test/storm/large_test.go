@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,4 +62,21 @@ func TestLargeAttestations(t *testing.T) {
 	e := within(t, attestationLimit, x.verifyArgs(both, "--attestation", kind)...)
 	e.exits(t, "an attestation that is not there", 1, 3)
 	measured(t, x.verifyArgs(both)...).exits(t, "signatures alone", 0)
+}
+
+// TestLargestAttestation: the largest predicate that may be attested is read back,
+// found again and gated.
+func TestLargestAttestation(t *testing.T) {
+	t.Parallel()
+	x := newTarget(t, registrytest.Referrers)
+	predicate := filepath.Join(t.TempDir(), "predicate.json")
+	if err := os.WriteFile(predicate, []byte(`{"text":"`+strings.Repeat("x", 16<<20-11)+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	attest := []string{"--predicate-type", "custom", "--predicate-path", predicate}
+	x.sign(t, both, attest...).exits(t, "sign", 0)
+	if again := x.sign(t, both, attest...); again.code != 0 || !strings.Contains(again.stdout, `"existingAttestations": 1`) {
+		t.Errorf("again: %s", again)
+	}
+	x.verify(t, both, "--attestation", "custom").exits(t, "verify", 0)
 }

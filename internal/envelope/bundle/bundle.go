@@ -74,27 +74,32 @@ func Hint(fingerprint string) string {
 // HintOf returns the fingerprint that the key hint of c stands for, and "" when
 // it has none. It proves nothing.
 func HintOf(c envelope.Candidate) string {
-	b := new(contents)
-	if envelope.Decode(c, b) != nil {
+	var m material
+	if envelope.Decode(c, &m) != nil {
 		return ""
 	}
-	return b.hint()
+	return m.hint()
 }
 
 // contents is the part of a bundle that is read. It is read without the
 // generated types, which hold a large attestation several times over.
 type contents struct {
-	MediaType            string `json:"mediaType"`
+	material
+	MediaType string         `json:"mediaType"`
+	DSSE      *dsse.Envelope `json:"dsseEnvelope"`
+}
+
+// material is the part that says which key to try first.
+type material struct {
 	VerificationMaterial struct {
 		PublicKey struct {
 			Hint string `json:"hint"`
 		} `json:"publicKey"`
 	} `json:"verificationMaterial"`
-	DSSE *dsse.Envelope `json:"dsseEnvelope"`
 }
 
-func (b *contents) hint() string {
-	sum, err := base64.StdEncoding.DecodeString(b.VerificationMaterial.PublicKey.Hint)
+func (m *material) hint() string {
+	sum, err := base64.StdEncoding.DecodeString(m.VerificationMaterial.PublicKey.Hint)
 	if err != nil || len(sum) != sha256.Size {
 		return ""
 	}
@@ -134,5 +139,5 @@ func Unverified(c envelope.Candidate) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.DSSE.Payload, b.DSSE.Check(c)
+	return b.DSSE.Payload.Bytes(), b.DSSE.Check(c)
 }

@@ -29,9 +29,9 @@ const (
 	SignatureAnnotation = "dev.cosignproject.cosign/signature"
 )
 
-// Envelope is a DSSE envelope.
+// Envelope is a DSSE envelope as it is read.
 type Envelope struct {
-	Payload     []byte      `json:"payload"`
+	Payload     Payload     `json:"payload"`
 	PayloadType string      `json:"payloadType"`
 	Signatures  []Signature `json:"signatures"`
 }
@@ -44,17 +44,22 @@ type Signature struct {
 
 // ToSign returns the bytes to sign for a statement: its pre-authentication
 // encoding (DSSE protocol, section "Signature Definition").
-func ToSign(statement []byte) []byte { return pae(PayloadType, statement) }
+func ToSign(statement []byte) []byte {
+	return append(append(make([]byte, 0, room+len(statement)), header(PayloadType, len(statement))...), statement...)
+}
 
-func pae(payloadType string, payload []byte) []byte {
-	header := fmt.Sprintf("DSSEv1 %d %s %d ", len(payloadType), payloadType, len(payload))
-	return append(append(make([]byte, 0, len(header)+len(payload)), header...), payload...)
+func header(payloadType string, size int) string {
+	return fmt.Sprintf("DSSEv1 %d %s %d ", len(payloadType), payloadType, size)
 }
 
 // Seal returns the layer that carries the statement of the given predicate type
 // and the signature sig over ToSign(statement) by the key with the fingerprint.
 func Seal(statement, sig []byte, predicateType, fingerprint string) (envelope.Attachment, error) {
-	blob, err := json.Marshal(Envelope{Payload: statement, PayloadType: PayloadType, Signatures: []Signature{{Sig: sig}}})
+	blob, err := json.Marshal(struct {
+		Payload     []byte      `json:"payload"`
+		PayloadType string      `json:"payloadType"`
+		Signatures  []Signature `json:"signatures"`
+	}{statement, PayloadType, []Signature{{Sig: sig}}})
 	return envelope.Attachment{
 		Format: envelope.DSSE, MediaType: MediaType, Blob: blob,
 		Annotations: map[string]string{PredicateTypeAnnotation: predicateType, SignatureAnnotation: "", envelope.KeyHint: fingerprint},
@@ -69,11 +74,11 @@ func (e *Envelope) Verify(c envelope.Candidate, keys []envelope.Key) (envelope.V
 	if err := e.Check(c); err != nil {
 		return envelope.Verified{}, nil, err
 	}
-	key, alg, err := envelope.VerifyBytes(keys, pae(e.PayloadType, e.Payload), e.Signatures[0].Sig)
+	key, alg, err := envelope.VerifyBytes(keys, e.Payload.toSign(), e.Signatures[0].Sig)
 	if err != nil {
 		return envelope.Verified{}, nil, err
 	}
-	return envelope.Verified{Candidate: c, Key: key, Algorithm: alg}, e.Payload, nil
+	return envelope.Verified{Candidate: c, Key: key, Algorithm: alg}, e.Payload.Bytes(), nil
 }
 
 // Check refuses ("signature_malformed") an envelope with another payload type or
@@ -106,7 +111,7 @@ func Unverified(c envelope.Candidate) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Payload, e.Check(c)
+	return e.Payload.Bytes(), e.Check(c)
 }
 
 func parse(c envelope.Candidate) (*Envelope, error) {
