@@ -13,7 +13,7 @@ import (
 func newDemo(p Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Sign and gate an image on an embedded registry, then refuse three attacks",
+		Short: "Sign, attest and gate images on an embedded registry, then refuse what is wrong",
 		Args:  cobra.NoArgs,
 	}
 	backend := cmd.Flags().String("key-backend", demo.BackendFile, "where the throwaway key lives: file, or pkcs11 (needs SoftHSM)")
