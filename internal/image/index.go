@@ -81,6 +81,9 @@ func CheckManifest(s Subject, body []byte) error {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return notManifest(s, fmt.Sprintf("it is no JSON object (%v)", err))
 	}
+	if err := CheckNames(body, "annotations"); err != nil {
+		return notManifest(s, err.Error())
+	}
 	switch {
 	case !IsManifest(s.MediaType):
 		return notManifest(s, fmt.Sprintf("its media type is %q", s.MediaType))

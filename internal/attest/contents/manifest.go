@@ -2,6 +2,7 @@ package contents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -60,7 +61,7 @@ func open(ctx context.Context, src Source, body []byte) (Contents, error) {
 	if len(body) > maxManifest || image.Crowded(body) {
 		return Contents{}, notImage("its manifest is too large")
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := errors.Join(json.Unmarshal(body, &m), image.CheckNames(body, "annotations")); err != nil {
 		return Contents{}, notImage("its manifest cannot be read: %w", err)
 	}
 	if err := m.check(); err != nil {
@@ -129,7 +130,7 @@ func readConfig(ctx context.Context, src Source, d Descriptor) (c config, err er
 		if image.Crowded(body) {
 			return notImage("its config has too many values")
 		}
-		if err := json.Unmarshal(body, &c); err != nil {
+		if err := errors.Join(json.Unmarshal(body, &c), image.CheckNames(body, "config", "container_config", "history")); err != nil {
 			return notImage("its config cannot be read: %w", err)
 		}
 		return nil
