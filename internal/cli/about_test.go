@@ -14,7 +14,7 @@ import (
 // subjectsOf makes the subjects of a run: "name", or "name<index" for what an index
 // lists. Names that are listed below are indexes.
 func subjectsOf(list ...[2]string) *run {
-	r := &run{report: newReport("attest", "test", false)}
+	r := &run{report: newReport("attest", "test", false, "")}
 	for _, s := range list {
 		subject := image.Subject{Repository: "r.example/app", Digest: s[0], Index: s[1], MediaType: image.OCIManifest}
 		if slices.ContainsFunc(list, func(o [2]string) bool { return o[1] == s[0] }) {

@@ -32,7 +32,7 @@ func Main(ctx context.Context, p Process) int {
 		return int(fault.Passed)
 	}
 	if _, ours := errors.AsType[*fault.Error](err); !ours {
-		err = fault.Configf("usage", "see signgate --help", "%w", err)
+		err = fault.Configf("usage", usageHint(err.Error()), "%w", err)
 	}
 	fmt.Fprintf(p.Stderr, "error: %s: %v\n", fault.CodeOf(err), err)
 	return int(fault.OutcomeOf(err))

@@ -29,6 +29,8 @@ type downloaded struct {
 	Envelope  string          `json:"envelope"` // paths in the folder
 	Statement string          `json:"statement,omitempty"`
 	Predicate string          `json:"predicate,omitempty"`
+
+	digest string // of the statement
 }
 
 func newDownload(p Process) *cobra.Command {
@@ -37,7 +39,7 @@ func newDownload(p Process) *cobra.Command {
 		Short: "Write the signatures and attestations of images to files: bundles, statements, SBOMs",
 		Long: `Write what is attached to images to files: each envelope as it is stored, the
 statement in it, and the predicate of an attestation, such as an SBOM, by itself.
-With --trusted-keys only what verifies is written; without, everything is, and
+The folder has to be new or empty. With --trusted-keys only what verifies is written; without, everything is, and
 index.json says that nothing of it is verified.`,
 		Example: "  signgate download --output-dir sbom --attestation spdxjson --trusted-keys release.pub ghcr.io/acme/app:1.4",
 		Args:    cobra.MinimumNArgs(1),
@@ -62,7 +64,10 @@ func (r *run) printDownloaded(list []downloaded) error {
 // Nothing to write is a refusal ("nothing_attached").
 func (r *run) download(ctx context.Context) ([]downloaded, error) {
 	if r.get("output-dir") == "" {
-		return nil, fault.Configf("output_unwritable", "set output-dir", "nothing says where the files are to be written")
+		return nil, fault.Configf("usage", "set output-dir to a new folder", "nothing says where the files are to be written")
+	}
+	if err := r.checkEmpty(); err != nil {
+		return nil, err
 	}
 	types, err := predicateTypes(r.list("attestation"))
 	if err != nil {
@@ -130,7 +135,7 @@ func (r *run) downloadOne(ctx context.Context, s image.Subject, trusted []envelo
 		if err != nil || len(trusted) > 0 && !verified || len(types) > 0 && !slices.Contains(types, v.PredicateType) {
 			continue
 		}
-		d, err := r.save(s, v, len(out))
+		d, err := r.save(s, v, out)
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/signgate/signgate/internal/attest"
@@ -13,7 +17,8 @@ import (
 )
 
 // save writes an envelope and what is in it.
-func (r *run) save(s image.Subject, v envelope.Verified, n int) (downloaded, error) {
+func (r *run) save(s image.Subject, v envelope.Verified, before []downloaded) (downloaded, error) {
+	n := len(before)
 	kind := v.PredicateType
 	if v.Format == envelope.SimpleSigning {
 		kind = "simplesigning"
@@ -27,7 +32,12 @@ func (r *run) save(s image.Subject, v envelope.Verified, n int) (downloaded, err
 	if err != nil {
 		return d, err
 	}
-	d.Statement = stem + ".statement.json"
+	digest := image.DigestOf(statement)
+	if same := slices.IndexFunc(before, func(o downloaded) bool { return o.digest == digest }); same >= 0 {
+		d.Statement, d.Predicate, d.digest = before[same].Statement, before[same].Predicate, digest // the same in another form
+		return d, nil
+	}
+	d.Statement, d.digest = stem+".statement.json", digest
 	if err := r.writeFile(d.Statement, statement); err != nil || len(v.Predicate) == 0 {
 		return d, err
 	}
@@ -89,6 +99,25 @@ func (r *run) writeFile(name string, data []byte) error {
 	r.runner.Chown(path)
 	if err != nil {
 		return fault.Configf("output_unwritable", "give a folder that can be written to", "%s cannot be written: %w", name, err)
+	}
+	return nil
+}
+
+// checkEmpty refuses an output folder that has something in it: files of an earlier
+// download may be unverified, and would stand beside those of this one.
+func (r *run) checkEmpty() error {
+	dir, err := r.runner.WorkspacePath(r.get("output-dir"))
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fault.Configf("output_unwritable", "give a folder that can be written to", "%s cannot be read: %w", r.get("output-dir"), err)
+	case len(entries) > 0:
+		return fault.Configf("output_unwritable", "give a new folder, or empty it", "%s is not empty, and what is in it would stand beside what is downloaded now", r.get("output-dir"))
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func inputs() []input {
 		{"images-from", text, "", working, "artifacts: the images that earlier steps declared to the runner, in place of images"},
 		{"recursive", boolean, "true", working, "also take each platform manifest of an index"},
 
-		{"key", lines, "", keyed, "key URI: awskms:///…, gcpkms://…, azurekms://…, hashivault://…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
+		{"key", lines, "", keyed, "key URI: awskms:///…, gcpkms://…, azurekms://…, hashivault://… or openbao://…, pkcs11:…, env://NAME or the path of a key file; each line signs"},
 		{"expected-key", list, "", keyed, "SPKI fingerprints (sha256:…) that the keys must have, one per key"},
 		{"pkcs11-module", text, "", keyed, "absolute path of the PKCS#11 library, when the key URI has no module-path"},
 		{"pkcs11-socket", text, "", keyed, "socket of a p11-kit server on the host, as a bare path; the module is p11-kit's client then"},
@@ -78,15 +78,15 @@ func inputs() []input {
 		{"predicate-path", text, "", writing, "a JSON file to attest as it is, with predicate-type"},
 		{"contents", text, "", writing, "attest what the images hold: layers, or files for each file as well"},
 		{"allow-unnamed", boolean, "false", writing, "attest scans that do not name the digest that they looked at"},
-		{"attestation", list, "", "verify download", "predicate types that one of the trusted keys must have attested: URIs, or cosign's names such as slsaprovenance1, spdxjson, cyclonedx, vuln"},
+		{"attestation", list, "", "verify download", "predicate types: those that one of the trusted keys must have attested, beside the signature, or that are downloaded: URIs, or cosign's names such as slsaprovenance1, spdxjson, cyclonedx, vuln"},
 
-		{"formats", list, "", working, "signature formats: simplesigning, bundle; both when empty, and then sign only warns of an immutable signature tag"},
+		{"formats", list, "", working, "simplesigning (cosign's tags .sig and .att), bundle; both when empty, and then a tag that cannot be replaced is only warned of"},
 		{"annotations", lines, "", both, "key=value, one per line: signed into the signature, or required of it by verify"},
 		{"expires", duration, "", "sign", "how long the signature is valid, such as 720h or 30d; never ends when empty"},
 		{"sequence", number, "", "sign", "a number that grows with each release; UTC milliseconds when empty"},
-		{"resign", boolean, "false", writing, "sign again although the same signature exists"},
+		{"resign", boolean, "false", writing, "write again although the same signature or attestation exists"},
 		{"dry-run", boolean, "false", writing, "do everything except writing to the registry"},
-		{"allow-untrusted-trigger", boolean, "false", writing, "sign on pull_request_target, workflow_run and issue_comment"},
+		{"allow-untrusted-trigger", boolean, "false", writing, "sign or attest on pull_request_target, workflow_run and issue_comment"},
 
 		{"registry-username", text, "", network, "user name for the registry of the images"},
 		{"registry-password", secret, "", network, "password or token for the registry of the images"},
@@ -101,7 +101,7 @@ func inputs() []input {
 		{"timeout", duration, "5m", timed, "the time limit of the whole run"},
 		{"retries", number, "5", timed, "how often a transient failure is tried again"},
 
-		{"audit-log", text, "", working, "a file to which one line of JSON per signature and verdict is added, chained by hashes"},
+		{"audit-log", text, "", working, "a file to which one line of JSON per signature, attestation and verdict is added, chained by hashes"},
 		{"output-dir", text, "", working + " download", "folder for report.json and report.sarif, or for what is downloaded, inside the workspace"},
 		{"show-summary", boolean, "true", working, "write the job summary"},
 	}

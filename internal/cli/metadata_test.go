@@ -152,7 +152,7 @@ func TestActionMetadata(t *testing.T) {
 // and a passing run set.
 func TestActionOutputs(t *testing.T) {
 	for name, verb := range actionFiles {
-		r := &run{report: newReport(verb, "test", false)}
+		r := &run{report: newReport(verb, "test", false, "")}
 		set := map[string]bool{}
 		r.setOutputs(func(n, _ string) { set[n] = true }, "")
 		declared := readAction(t, name).Outputs

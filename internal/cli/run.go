@@ -83,15 +83,15 @@ type run struct {
 func newRun(p Process, runner *actions.Runner, verb string, o options) *run {
 	r := &run{
 		options: o, process: p, runner: runner, log: runner.Log(), now: time.Now(),
-		report:   newReport(verb, p.version(), o.DryRun),
+		report:   newReport(verb, p.version(), o.DryRun, o.StoreIn),
 		progress: newProgress(p.Stderr, runner.Log()), views: map[string]*registry.View{}, accepted: map[string]int64{}, evidence: map[string]envelope.Key{},
 	}
 	r.report.Begin(r.now, r.workflowRun())
 	return r
 }
 
-func newReport(verb, version string, dryRun bool) *report.Report {
-	return &report.Report{SchemaVersion: report.SchemaVersion, Version: version, Command: verb, DryRun: dryRun, Subjects: []report.Subject{},
+func newReport(verb, version string, dryRun bool, store string) *report.Report {
+	return &report.Report{Store: store, SchemaVersion: report.SchemaVersion, Version: version, Command: verb, DryRun: dryRun, Subjects: []report.Subject{},
 		Outcome: fault.Undecided.String(), ExitCode: int(fault.Undecided)}
 }
 

@@ -137,12 +137,29 @@ func (v values) checkNames(verb string, env bool) error {
 		if slices.Contains(known, name) {
 			continue
 		}
-		near, _ := fault.Nearest(strings.ReplaceAll(name, "_", "-"), known)
-		next := "did you mean " + near + "?"
+		next := meant(strings.ReplaceAll(name, "_", "-"), verb, known)
 		if env {
-			next += " If no step sets it, an env: entry INPUT_" + strings.ToUpper(name) + " of the job or workflow does; rename that one"
+			next += " (when no step sets it, rename INPUT_" + strings.ToUpper(name) + " in an env: of the job or workflow)"
 		}
 		return fault.Configf("input_unknown", next, "%s has no input %q", verb, name)
 	}
 	return nil
+}
+
+// meant says which input somebody may have meant.
+func meant(name, verb string, known []string) string {
+	for _, in := range inputs() {
+		if in.name == name {
+			return "leave it out; it is an input of " + strings.Join(strings.Fields(in.verbs), ", ")
+		}
+	}
+	for _, k := range known {
+		if strings.HasPrefix(k, name+"-") {
+			return "did you mean " + k + "?"
+		}
+	}
+	if near, edits := fault.Nearest(name, known); edits <= max(2, len(name)/3) {
+		return "did you mean " + near + "?"
+	}
+	return "docs/inputs.md lists those of " + verb
 }

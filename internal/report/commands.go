@@ -22,7 +22,7 @@ func (r *Report) commands(groups []group) []string {
 		}
 	}
 	for _, g := range passed[:min(len(passed), mostCommands)] {
-		if lines := g.commands(r.Keys, files); len(lines) > 0 {
+		if lines := r.lines(g, files); len(lines) > 0 {
 			blocks = append(blocks, strings.Join(lines, "\n"))
 		}
 	}
@@ -66,32 +66,36 @@ func (r *Report) publicKeys(files map[string]string) []string {
 	return out
 }
 
-// commands are the lines for one image. One that holds what a shell should not
-// be given is left out.
-func (g group) commands(keys []Key, files map[string]string) []string {
-	s := g[0]
+// lines are those for one image. One that holds what a shell should not be given is
+// left out.
+func (r *Report) lines(g group, files map[string]string) []string {
+	s, keys := g[0], r.Keys
+	ours, theirs := []string{"signgate", "verify"}, []string{"cosign"}
+	if r.Store != "" {
+		ours, theirs = append(ours, "--signature-repository", r.Store), []string{"COSIGN_REPOSITORY=" + r.Store, "cosign"}
+	}
 	tagged := s.Subject.String()
 	if len(s.Tags) > 0 {
 		tagged = s.Repository + ":" + s.Tags[0] + "@" + s.Digest
 	}
 	var lines []string
-	add := func(words ...string) {
-		if line, ok := shell(words...); ok && !slices.Contains(lines, line) {
+	add := func(program []string, words ...string) {
+		if line, ok := shell(slices.Concat(program, words)...); ok && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
 	for _, sig := range s.Signatures {
 		if file := files[sig.Fingerprint]; file != "" {
-			add("signgate", "verify", "--trusted-keys", file, tagged)
+			add(ours, "--trusted-keys", file, tagged)
 			if cosignReads(keys, sig.Fingerprint) {
-				add("cosign", "verify", "--key", file, "--insecure-ignore-tlog=true", s.Subject.String())
+				add(theirs, "verify", "--key", file, "--insecure-ignore-tlog=true", s.Subject.String())
 			}
 			break
 		}
 	}
 	for _, a := range s.Attestations {
 		if file := files[a.Fingerprint]; file != "" && cosignReads(keys, a.Fingerprint) {
-			add("cosign", "verify-attestation", "--key", file, "--insecure-ignore-tlog=true", "--type", a.Type, s.Subject.String())
+			add(theirs, "verify-attestation", "--key", file, "--insecure-ignore-tlog=true", "--type", a.Type, s.Subject.String())
 		}
 	}
 	return lines[:min(len(lines), 10)]

@@ -54,7 +54,7 @@ func (d *drawing) rule(rule *Rule) string {
 	text := "rule<br>" + label(rule.Name, 40)
 	switch {
 	case rule.Policy == "" && rule.Name == "stored":
-		text = "what was signed<br>has to be stored"
+		text = "what was made<br>has to be stored"
 	case rule.Policy != "":
 		text += "<br>policy " + label(rule.Policy, 32) + "<br>sha256 " + label(rule.SHA256[:min(len(rule.SHA256), 12)], 12)
 	}

@@ -36,6 +36,7 @@ type Report struct {
 	Outcome       string    `json:"outcome"`
 	ExitCode      int       `json:"exitCode"`
 	Proof         string    `json:"proof,omitempty"`
+	Store         string    `json:"signatureRepository,omitempty"` // that holds everything that is attached; "" for that of each image
 	DryRun        bool      `json:"dryRun,omitempty"`
 	StartedAt     time.Time `json:"startedAt,omitzero"`
 	FinishedAt    time.Time `json:"finishedAt,omitzero"` // absent while the run goes on, and after one that was killed

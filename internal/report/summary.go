@@ -90,6 +90,9 @@ func (r *Report) done() string {
 	if r.Command == "attest" {
 		return "attested"
 	}
+	if r.attested() {
+		return "signed and attested"
+	}
 	return "signed"
 }
 

@@ -56,7 +56,7 @@ func (g group) table() string {
 // text names a rule in Markdown.
 func (r *Rule) text() string {
 	if r.Policy == "" && r.Name == "stored" {
-		return "checked that the signatures of this run are stored"
+		return "checked that what this run made is stored"
 	}
 	return "rule " + code(r.Name)
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -95,19 +96,30 @@ func (r *Report) verdict() string {
 	case !r.Verified():
 		return "PASSED, because the rule only warns: it would have been refused, and nothing is verified"
 	case r.Proof == ProofStored:
-		return "PASSED: the " + r.work() + "s are in the registry (no trusted keys were given, so whose keys they are was not checked)"
+		return "PASSED: the " + r.work() + " are in the registry (no trusted keys were given, so whose keys they are was not checked)"
 	case r.Command == "attest":
 		return "PASSED: the attestations are in the registry, by keys that are trusted"
+	}
+	if r.attested() && r.Command == "verify" {
+		return "PASSED: the required trusted keys have signed and attested"
 	}
 	return "PASSED: the required trusted keys have signed"
 }
 
 // work is what the run makes.
 func (r *Report) work() string {
-	if r.Command == "attest" {
-		return "attestation"
+	switch {
+	case r.Command == "attest":
+		return "attestations"
+	case r.attested():
+		return "signatures and attestations"
 	}
-	return "signature"
+	return "signatures"
+}
+
+// attested reports whether attestations have counted.
+func (r *Report) attested() bool {
+	return slices.ContainsFunc(r.Subjects, func(s Subject) bool { return len(s.Attestations) > 0 })
 }
 
 // custody says how the key is kept, and whose word that is.

@@ -100,7 +100,7 @@ func TestSwitch(t *testing.T) {
 // action.yml and verify/action.yml.
 func TestLint(t *testing.T) {
 	files, err := filepath.Glob("workflows/*.yml")
-	if err != nil || len(files) != 7 {
+	if err != nil || len(files) != 8 {
 		t.Fatalf("the workflows are %q, %v", files, err)
 	}
 	for _, file := range files {
