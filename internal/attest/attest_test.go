@@ -89,6 +89,11 @@ func TestType(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
+	for name := range map[string]bool{"spdxjson": true, "vuln": true, "slsaprovenance1": true, "custom": true, "urn:x:y": true} {
+		if uri, err := attest.Type(name); err != nil || attest.Name(uri) != name {
+			t.Errorf("%s is %s, and that is %s", name, uri, attest.Name(uri))
+		}
+	}
 	for name, code := range map[string]string{
 		"spdx-json": "predicate_type_invalid", "": "predicate_type_invalid", "https://a b": "predicate_type_invalid", "//x": "predicate_type_invalid",
 		envelope.SignaturePredicate:                    "predicate_type_invalid",

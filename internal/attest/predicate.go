@@ -56,6 +56,16 @@ var short = map[string]string{
 	"custom":           "https://cosign.sigstore.dev/attestation/v1",
 }
 
+// Name returns cosign's name for a predicate type, and the URI where it has none.
+func Name(uri string) string {
+	for _, name := range []string{"slsaprovenance1", "slsaprovenance02", "spdxjson", "cyclonedx", "vuln", "openvex", "link", "custom"} {
+		if short[name] == uri {
+			return name
+		}
+	}
+	return uri
+}
+
 // versions are the types of families whose versions differ in meaning: one that
 // is not listed is more likely a slip than a new version.
 var versions = map[string][]string{

@@ -83,7 +83,7 @@ func (r *run) doctor(ctx context.Context, output string) error {
 		all = append(all, d)
 	}
 	if len(keys) > 0 && len(keys) == len(all) {
-		all = append(all, diagnosis{Key: "together", Checks: r.examinePins(keys)})
+		all = append(all, diagnosis{Key: "all keys", Checks: r.examinePins(keys)})
 	}
 	if err := r.printDiagnoses(all, output); err != nil {
 		return err

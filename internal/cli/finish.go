@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/signgate/signgate/internal/attest"
 	"github.com/signgate/signgate/internal/fault"
 	"github.com/signgate/signgate/internal/report"
 )
@@ -167,7 +168,7 @@ func (r *run) verifyCommands(s report.Subject) (out []string) {
 		if strings.ContainsAny(a.Type, "'\"`$\\;&|<>(){}*?!#~") {
 			continue // nothing for a shell
 		}
-		if line := "cosign verify-attestation" + flags + "--type " + a.Type + " " + s.Subject.String(); !slices.Contains(out, line) {
+		if line := "cosign verify-attestation" + flags + "--type " + attest.Name(a.Type) + " " + s.Subject.String(); !slices.Contains(out, line) {
 			out = append(out, line)
 		}
 	}

@@ -28,7 +28,7 @@ func printTree(w io.Writer, images []attachedImage) error {
 		}
 		for _, a := range img.Attestations {
 			report.Line(&b, "├─ attestation %s, %s, %s", a.Type, a.Format, a.Manifest)
-			report.Line(&b, "│    key %s %s%s, about %s", orUnknown(a.Key), a.Fingerprint, verifiedNote(a.Verified), manifestCount(len(a.Subjects)))
+			report.Line(&b, "│    %s%s, about %s", keyLine(a.Key, a.Fingerprint), verifiedNote(a.Verified), manifestCount(len(a.Subjects)))
 		}
 		for _, u := range img.Unreadable {
 			report.Line(&b, "├─ unreadable: %s", u)
@@ -45,7 +45,7 @@ func printTree(w io.Writer, images []attachedImage) error {
 }
 
 func (s attachedSignature) details() []string {
-	out := []string{"key " + orUnknown(s.Key) + " " + s.Fingerprint + verifiedNote(s.Verified)}
+	out := []string{keyLine(s.Key, s.Fingerprint) + verifiedNote(s.Verified)}
 	if s.Reference != "" {
 		out = append(out, "reference "+s.Reference)
 	}
@@ -64,6 +64,17 @@ func (s attachedSignature) details() []string {
 		out = append(out, fmt.Sprintf("by run %s of %s (%s)", c.Run.RunID, c.Run.WorkflowRef, c.Run.Event))
 	}
 	return out
+}
+
+// keyLine names a key, with its fingerprint unless the name has it already.
+func keyLine(name, fingerprint string) string {
+	switch {
+	case name == "" && fingerprint == "":
+		return "key not named"
+	case strings.Contains(name, fingerprint):
+		return "key " + name
+	}
+	return "key " + orUnknown(name) + " " + fingerprint
 }
 
 func verifiedNote(verified bool) string {

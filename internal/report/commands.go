@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/signgate/signgate/internal/attest"
 )
 
 // mostPEM is how many public keys are shown.
@@ -95,7 +97,7 @@ func (r *Report) lines(g group, files map[string]string) []string {
 	}
 	for _, a := range s.Attestations {
 		if file := files[a.Fingerprint]; file != "" && cosignReads(keys, a.Fingerprint) {
-			add(theirs, "verify-attestation", "--key", file, "--insecure-ignore-tlog=true", "--type", a.Type, s.Subject.String())
+			add(theirs, "verify-attestation", "--key", file, "--insecure-ignore-tlog=true", "--type", attest.Name(a.Type), s.Subject.String())
 		}
 	}
 	return lines[:min(len(lines), 10)]

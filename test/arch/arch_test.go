@@ -46,7 +46,7 @@ var may = map[string][]string{
 	"internal/policy":                  {"internal/signer", "internal/envelope", "internal/image"},
 	"internal/policy/containerspolicy": {"internal/policy", "internal/envelope", "internal/signer"},
 	"internal/gate":                    {"internal/policy", "internal/attest", "internal/envelope", "internal/envelope/bundle", "internal/envelope/dsse", "internal/envelope/simplesigning", "internal/image"},
-	"internal/report":                  {"internal/gate", "internal/envelope", "internal/image", "internal/signer"},
+	"internal/report":                  {"internal/attest", "internal/gate", "internal/envelope", "internal/image", "internal/signer"},
 }
 
 var shared = []string{"internal/fault", "internal/retry", "internal/memo"}
