@@ -62,6 +62,8 @@ type file struct {
 	link  string
 	kind  byte
 	mode  int64
+	uid   int
+	gid   int
 	major int64
 	pax   map[string]string
 }
@@ -77,7 +79,7 @@ func archive(t testing.TB, files ...file) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, f := range files {
-		h := &tar.Header{Name: f.name, Typeflag: f.kind, Linkname: f.link, Mode: f.mode, Size: int64(len(f.body)), Devmajor: f.major, PAXRecords: f.pax}
+		h := &tar.Header{Name: f.name, Typeflag: f.kind, Linkname: f.link, Mode: f.mode, Uid: f.uid, Gid: f.gid, Size: int64(len(f.body)), Devmajor: f.major, PAXRecords: f.pax}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			h = &tar.Header{Typeflag: f.kind, PAXRecords: f.pax}
 		} else if h.Typeflag == 0 {
@@ -255,6 +257,7 @@ func TestApply(t *testing.T) {
 		"hard links are files":            {[][]file{{reg("z", "1"), hard("a", "z"), hard("b", "a")}}, []string{"a file " + sum("1"), "b file " + sum("1"), "z file " + sum("1")}},
 		"a hard link to a layer below":    {[][]file{{reg("z", "1")}, {hard("a", "/z")}, {reg("z", "2")}}, []string{"a file " + sum("1"), "z file " + sum("2")}},
 		"a hard link to a symbolic link":  {[][]file{{symlink("z", "x"), hard("a", "z")}}, []string{"a symlink x", "z symlink x"}},
+		"a hard link has its file's mode": {[][]file{{file{name: "z", mode: 0o4755, uid: 1, gid: 2}, file{name: "a", kind: tar.TypeLink, link: "z", mode: 0o4755, uid: 1, gid: 2}}}, []string{"a file " + sum(""), "z file " + sum("")}},
 		"devices and pipes":               {[][]file{{file{name: "p", kind: tar.TypeFifo}, file{name: "c", kind: tar.TypeChar, major: 5}, file{name: "b", kind: tar.TypeBlock, major: 8}}}, []string{"b block 8:0", "c char 5:0", "p fifo"}},
 		"names are made relative":         {[][]file{{dir("./"), reg("./a", "1"), reg("/b//c", "2"), dir("./d/.")}}, []string{". dir", "a file " + sum("1"), "b/c file " + sum("2"), "d dir"}},
 		"sorted by bytes":                 {[][]file{{reg("a/b", "1"), reg("a-b", "1"), reg("a.", "1")}}, []string{"a-b file " + sum("1"), "a. file " + sum("1"), "a/b file " + sum("1")}},
@@ -307,6 +310,11 @@ func TestRefused(t *testing.T) {
 		"deep":                      {[][]file{{reg(deep, "")}}, "depth"},
 		"a long part":               {[][]file{{reg(strings.Repeat("n", 256), "")}}, "no system takes"},
 		"a long path":               {[][]file{{reg(strings.Repeat("nnnnnnnnnnnnnnnnnnnnnnnnnnn/", 200)+"x", "")}}, "4096"},
+		"a hard link with setuid":   {[][]file{{reg("a", ""), file{name: "b", kind: tar.TypeLink, link: "a", mode: 0o4755}}}, "which of them counts"},
+		"of another user":           {[][]file{{file{name: "a", uid: 1000}, hard("b", "a")}}, "which of them counts"},
+		"of another group":          {[][]file{{reg("a", "")}, {file{name: "b", kind: tar.TypeLink, link: "a", gid: 5}}}, "which of them counts"},
+		"by way of another one":     {[][]file{{file{name: "a", mode: 0o4755}, file{name: "b", kind: tar.TypeLink, link: "a", mode: 0o4755}, hard("c", "b")}}, "which of them counts"},
+		"a symbolic link's owner":   {[][]file{{symlink("a", "x"), file{name: "b", kind: tar.TypeLink, link: "a", uid: 7}}}, "which of them counts"},
 		"an empty link":             {[][]file{{symlink("a", "")}}, "target"},
 		"a root that is a file":     {[][]file{{reg(".", "")}}, "directory"},
 	} {
