@@ -27,8 +27,8 @@ type node struct {
 func (n *node) isDir() bool { return n.entry == nil || n.entry.Type == Dir }
 
 // apply does to the file system what a layer says: whiteouts hide what layers
-// below have and nothing of their own (layer.md, "Whiteouts"), then entries
-// replace what has their path, and hard links become what they link to.
+// below have and nothing of their own, before which they are in the archive
+// (layer.md, "Whiteouts"), then entries replace what has their path, and hard links become what they link to.
 func (t *tree) apply(layer int, c changes) error {
 	for _, dir := range c.emptied {
 		if n, err := t.find(dir); err != nil {
