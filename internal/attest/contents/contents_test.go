@@ -335,6 +335,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOverlay: the extended attributes by which overlayfs and fuse-overlayfs hide
+// files are refused, others are not.
+func TestOverlay(t *testing.T) {
+	for key, refused := range map[string]bool{
+		"SCHILY.xattr.trusted.overlay.opaque": true, "SCHILY.xattr.trusted.overlay.whiteout": true, "SCHILY.xattr.user.overlay.redirect": true,
+		"SCHILY.xattr.user.fuseoverlayfs.opaque": true, "SCHILY.xattr.user.containers.override_stat": true,
+		"LIBARCHIVE.xattr.trusted.overlay.opaque": true, "LIBARCHIVE.xattr.trusted%2eoverlay%2Eopaque": true, "LIBARCHIVE.xattr.user.overlay.opaque": true,
+		"LIBARCHIVE.xattr.user.fuseoverlayfs.opaque": true, "LIBARCHIVE.xattr.%zz%": false,
+		"SCHILY.xattr.security.capability": false, "SCHILY.xattr.user.overlayed": false, "LIBARCHIVE.xattr.user.x": false, "SCHILY.acl.access": false,
+	} {
+		pax := map[string]string{key: "y"}
+		for _, files := range [][]file{{{name: "a/", kind: tar.TypeDir, pax: pax}}, {{name: "a", pax: pax}}, {{kind: tar.TypeXGlobalHeader, pax: pax}, reg("a", "")}} {
+			_, err := imageOf(t, files).read(t, true)
+			if refused != (fault.CodeOf(err) == "contents_layer_invalid") || !refused && err != nil {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+	}
+}
+
 // TestSparse: GNU tar's sparse files are refused in both of their forms.
 func TestSparse(t *testing.T) {
 	old := archive(t, reg("a", "x"))

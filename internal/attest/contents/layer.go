@@ -124,8 +124,11 @@ func (r *reading) archive(buf []byte) (c changes, err error) {
 		if err != nil {
 			return c, err
 		}
-		if h.Typeflag == tar.TypeXGlobalHeader {
-			continue // says something about what follows that no unpacker minds, and git archive writes it
+		if h.Typeflag == tar.TypeXGlobalHeader { // git archive writes a comment
+			if err := checkRecords(h.PAXRecords); err != nil {
+				return c, fmt.Errorf("what is said of all entries: %w", err)
+			}
+			continue
 		}
 		e, err := entryOf(h)
 		if err == nil {
