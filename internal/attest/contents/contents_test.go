@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -366,6 +367,32 @@ func TestSparse(t *testing.T) {
 		if fault.CodeOf(err) != "contents_layer_invalid" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestSizes: only files have a size. Readers differ on whether content follows a
+// hard link that has one (GNU tar and Go: none, libarchive: it depends).
+func TestSizes(t *testing.T) {
+	for _, kind := range []byte{tar.TypeDir, tar.TypeSymlink, tar.TypeLink, tar.TypeChar, tar.TypeBlock, tar.TypeFifo} {
+		f := file{name: "b", kind: kind, major: 1}
+		if kind == tar.TypeLink || kind == tar.TypeSymlink {
+			f.link = "a"
+		}
+		body := archive(t, reg("a", ""), f)
+		if _, err := newImage().layer(t, ociTar, body).read(t, true); err != nil {
+			t.Errorf("%c: %v", kind, err)
+		}
+		copy(body[512+124:], "00000001000\x00")
+		fix(body[512:])
+		_, err := newImage().layer(t, ociTar, body).read(t, true)
+		if fault.CodeOf(err) != "contents_layer_invalid" || !strings.Contains(err.Error(), "it has a size") {
+			t.Errorf("%c: %v", kind, err)
+		}
+	}
+	f := file{name: "a/", kind: tar.TypeDir, pax: map[string]string{"SIGNGATE.x": "1"}}
+	body := bytes.ReplaceAll(archive(t, f), []byte("16 SIGNGATE.x=1\n"), []byte("16 size=0000512\n"))
+	if _, err := newImage().layer(t, ociTar, body).read(t, true); !strings.Contains(fmt.Sprint(err), "it has a size") {
+		t.Errorf("PAX: %v", err)
 	}
 }
 

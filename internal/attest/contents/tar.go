@@ -37,6 +37,9 @@ func entryOf(h *tar.Header) (e Entry, err error) {
 	if e.Type != Dir && (e.Path == "." || strings.HasSuffix(h.Name, "/")) {
 		return e, errors.New("it is named as a directory and is none")
 	}
+	if _, stated := h.PAXRecords["size"]; e.Type != File && (stated || h.Size != 0) {
+		return e, fmt.Errorf("it has a size and is no file: whether %d bytes of content follow depends on who unpacks it", h.Size)
+	}
 	switch e.Type {
 	case File:
 		e.Size = h.Size
