@@ -2,6 +2,8 @@ package contents_test
 
 import (
 	"archive/tar"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +175,35 @@ func TestLocalLinks(t *testing.T) {
 	check(t, os.Mkdir(dir+"/x/y", 0o755))
 	if got, _ := local(t, dir, entries, "none"); !slices.Equal(got, []string{"added x/y"}) {
 		t.Errorf("what a link leads to here alone: %q", got)
+	}
+}
+
+// ending is a context that ends when it was asked a few times.
+type ending struct {
+	context.Context
+	left int
+}
+
+func (e *ending) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestLocalCancelled: a large file is not read to its end when the time is up,
+// and nothing is said of it.
+func TestLocalCancelled(t *testing.T) {
+	dir := t.TempDir()
+	check(t, os.WriteFile(dir+"/large", nil, 0o644))
+	check(t, os.Truncate(dir+"/large", 16<<20))
+	root, err := os.OpenRoot(dir)
+	check(t, err)
+	defer root.Close()
+	large := contents.Entry{Path: "large", Type: contents.File, Mode: 0o644, Size: 16 << 20}
+	findings, _, err := contents.Local(&ending{t.Context(), 10}, root, []contents.Entry{large}, []string{"large"})
+	if len(findings) != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v %v", findings, err)
 	}
 }
 
