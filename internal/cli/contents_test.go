@@ -151,6 +151,21 @@ func TestContentsCheck(t *testing.T) {
 	}
 }
 
+// TestContentsBytes: paths that are not UTF-8 are told apart, as in a list.
+func TestContentsBytes(t *testing.T) {
+	c := newContentsSite(t)
+	c.attest(t, c.Subject, true, nil)
+	for _, path := range []string{"/etc/\xfe", "/etc/\xff", "/etc/ü"} {
+		must(t, os.WriteFile(c.rootfs+path, nil, 0o644))
+	}
+	_, out := c.check(t, "-o", "json", "--root", c.rootfs, c.String(), c.rootfs)
+	for _, want := range []string{`"pathBytes": "ZXRjL/4="`, `"pathBytes": "ZXRjL/8="`, `"path": "etc/ü"`} {
+		if strings.Count(out, want) != 1 || strings.Count(out, `"path`) != 3 {
+			t.Errorf("lacks %s: %s", want, out)
+		}
+	}
+}
+
 // TestContentsLayers: an attestation of the layers alone.
 func TestContentsLayers(t *testing.T) {
 	c := newContentsSite(t)

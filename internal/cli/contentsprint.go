@@ -5,6 +5,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/signgate/signgate/internal/attest/contents"
 	"github.com/signgate/signgate/internal/fault"
@@ -27,15 +28,27 @@ type contentsView struct {
 }
 
 type contentsFinding struct {
-	Outcome string `json:"outcome"`
+	Outcome   string `json:"outcome"`
+	JSONPath  string `json:"path,omitempty"`
+	PathBytes []byte `json:"pathBytes,omitempty"` // in its place, of a path that is not UTF-8
 	contents.Finding
 	Next string `json:"next,omitempty"`
+}
+
+func findingOf(f contents.Finding) contentsFinding {
+	out := contentsFinding{Outcome: f.Outcome.String(), Finding: f}
+	if utf8.ValidString(f.Path) {
+		out.JSONPath = f.Path
+	} else {
+		out.PathBytes = []byte(f.Path)
+	}
+	return out
 }
 
 func (v *contentsView) add(findings ...contents.Finding) {
 	for _, f := range findings {
 		v.outcomes = append(v.outcomes, f.Outcome)
-		v.Findings = append(v.Findings, contentsFinding{Outcome: f.Outcome.String(), Finding: f})
+		v.Findings = append(v.Findings, findingOf(f))
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 // Finding is a difference between what was attested and what is there.
 type Finding struct {
 	Outcome fault.Outcome `json:"-"`
-	Code    string        `json:"code"` // stable, listed in docs/errors.md
-	Path    string        `json:"path,omitempty"`
+	Code    string        `json:"code"`            // stable, listed in docs/errors.md
+	Path    string        `json:"-"`               // any bytes, as in Entry
 	Layer   string        `json:"layer,omitempty"` // a digest
 	Fact    string        `json:"fact"`
 }

@@ -26,8 +26,8 @@ func FuzzLayer(f *testing.F) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, h := range []*tar.Header{
-		{Name: "a/", Typeflag: tar.TypeDir}, {Name: "a/b", Size: 1}, {Name: "a/c", Typeflag: tar.TypeLink, Linkname: "a/b"},
-		{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/x"}, {Name: "a/.wh.d"}, {Name: "a/.wh..wh..opq"}, {Name: "n\xff", PAXRecords: map[string]string{"x": "y"}},
+		{Name: "a/.wh.d"}, {Name: "a/.wh..wh..opq"}, {Name: "a/", Typeflag: tar.TypeDir}, {Name: "a/b", Size: 1}, {Name: "a/c", Typeflag: tar.TypeLink, Linkname: "a/b"},
+		{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/x"}, {Name: "n\xff", PAXRecords: map[string]string{"x": "y"}},
 	} {
 		if err := w.WriteHeader(h); err != nil {
 			f.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -113,7 +114,8 @@ func lasting(err error) error {
 
 // archive reads the entries of the archive.
 func (r *reading) archive(buf []byte) (c changes, err error) {
-	archive, sum, seen := tar.NewReader(unpacked{r}), sha256.New(), map[string]int{}
+	archive, sum := tar.NewReader(unpacked{r}), sha256.New()
+	seen := names{share: &r.share, at: map[string]int{}, above: map[string]bool{}}
 	for {
 		h, err := archive.Next()
 		if err == io.EOF {
@@ -122,8 +124,11 @@ func (r *reading) archive(buf []byte) (c changes, err error) {
 		if err != nil {
 			return c, err
 		}
-		if h.Typeflag == tar.TypeXGlobalHeader {
-			continue // says something about what follows that no unpacker minds, and git archive writes it
+		if h.Typeflag == tar.TypeXGlobalHeader { // git archive writes a comment
+			if err := checkRecords(h.PAXRecords); err != nil {
+				return c, fmt.Errorf("what is said of all entries: %w", err)
+			}
+			continue
 		}
 		e, err := entryOf(h)
 		if err == nil {
@@ -149,11 +154,38 @@ func hashed(r io.Reader, sum hash.Hash, buf []byte) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// names are the paths that a layer has had so far.
+type names struct {
+	share *share
+	at    map[string]int  // of the entries
+	above map[string]bool // directories that have entries below
+}
+
+// note notes a path. Directories that no entry is for are counted as entries.
+func (n names) note(p string, at int) error {
+	n.at[p] = at
+	for p != "." {
+		if p = path.Dir(p); n.above[p] {
+			return nil
+		}
+		n.above[p] = true
+		if _, listed := n.at[p]; !listed {
+			if err := n.share.takeEntry(0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // add notes an entry of the archive. One path twice is refused (layer.md: "MUST
 // NOT include duplicate entries"), because unpackers take the first or the
 // last; a directory that is there twice in the same way is one.
-func (c *changes) add(e Entry, seen map[string]int) error {
+func (c *changes) add(e Entry, seen names) error {
 	hidden, all, is, err := hides(e.Path)
+	if err == nil && is {
+		err = c.clear(e.Path, hidden, all, seen)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -164,13 +196,26 @@ func (c *changes) add(e Entry, seen map[string]int) error {
 		c.hidden = append(c.hidden, hidden)
 		return nil
 	}
-	if i, twice := seen[e.Path]; twice {
+	if i, twice := seen.at[e.Path]; twice {
 		if e.Type == Dir && bytes.Equal(c.entries[i].appendLine(nil), e.appendLine(nil)) {
 			return nil
 		}
 		return errors.New("it is in the layer twice")
 	}
-	seen[e.Path] = len(c.entries)
 	c.entries = append(c.entries, e)
+	return seen.note(e.Path, len(c.entries)-1)
+}
+
+// clear refuses a whiteout that comes after what it hides in its own layer, or
+// after a link that leads to it: some unpackers hide it and some do not.
+func (c *changes) clear(p, hidden string, all bool, seen names) error {
+	if _, entry := seen.at[hidden]; entry && !all || seen.above[hidden] {
+		return fmt.Errorf("it is a whiteout that comes after an entry of its own layer, at or below %q: whether it hides that depends on who unpacks it", hidden)
+	}
+	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+		if i, entry := seen.at[dir]; entry && c.entries[i].Type != Dir {
+			return through(p, &node{entry: &c.entries[i]})
+		}
+	}
 	return nil
 }

@@ -11,7 +11,7 @@ const (
 	maxManifest = 4 << 20 // bytes; also of a config
 	maxLayers   = 1000
 	maxBytes    = 64 << 30  // of all layers, packed and unpacked
-	maxEntries  = 1_000_000 // of all layers together, and of the tree that they make
+	maxEntries  = 1_000_000 // of all layers together, with the directories that these imply; and of the tree that they make
 	maxText     = 128 << 20 // bytes of the names of these
 
 	// A layer may unpack to so many times its size, once it has unpacked to more

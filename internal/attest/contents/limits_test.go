@@ -94,6 +94,22 @@ func TestNodes(t *testing.T) {
 	}
 }
 
+// TestImplied: directories without an entry count as entries, each once.
+func TestImplied(t *testing.T) {
+	b := newBudget()
+	b.entries.Store(10)
+	var c changes
+	seen := names{share: &share{of: b}, at: map[string]int{}, above: map[string]bool{}}
+	for _, name := range []string{"1", "2"} {
+		if err := c.add(Entry{Path: strings.Repeat("a/", 9) + name}, seen); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.add(Entry{Path: "b/c"}, seen); fault.CodeOf(err) != "limit_exceeded" {
+		t.Error(err)
+	}
+}
+
 // TestMemory: a layer of 48 MB is read with a few megabytes.
 func TestMemory(t *testing.T) {
 	l, body := packedLayer(t, gzipped, 48<<20)

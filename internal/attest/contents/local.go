@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/signgate/signgate/internal/fault"
 )
@@ -20,7 +21,8 @@ const MaxFindings = 10_000
 // Local compares files below root, which stands for the root of the image, with
 // the entries of a list, and returns how they differ and how many were compared.
 // Each path is one of the image: a file, or a directory with all below it, so
-// that what was added is found as well. Nothing outside of root is looked at.
+// that what was added is found as well. What it leads to as a symbolic link is
+// compared too. Nothing outside of root is looked at.
 //
 // Compared are the type, the mode, the size, the content, and the target of a
 // symbolic link; owners and device numbers are not: they depend on who unpacked
@@ -29,9 +31,7 @@ const MaxFindings = 10_000
 func Local(ctx context.Context, root *os.Root, entries []Entry, paths []string) ([]Finding, int, error) {
 	l := &local{ctx: ctx, root: root, entries: entries, seen: map[string]bool{}}
 	for _, p := range paths {
-		if at, ok := l.resolve(p); ok {
-			l.visit(at)
-		}
+		l.follow(p)
 	}
 	if len(l.findings) > MaxFindings {
 		l.findings = l.findings[:MaxFindings]
@@ -65,9 +65,9 @@ func (l *local) visit(p string) {
 	below := l.below(p)
 	info, err := l.root.Lstat(p)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && !listed && len(below) == 0:
+	case absent(err) && !listed && len(below) == 0:
 		l.add(missing(p, "neither the image nor this machine has it"))
-	case errors.Is(err, fs.ErrNotExist):
+	case absent(err):
 		l.add(missing(p, "it was attested, with %d files below it, and is not there", len(below)))
 	case err != nil:
 		l.unreadable(p, err)
@@ -80,6 +80,11 @@ func (l *local) visit(p string) {
 			l.children(p, below)
 		}
 	}
+}
+
+// absent reports that nothing is there, also because a file is above it.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // children visits what a directory has here and in the list.
@@ -144,35 +149,66 @@ func prefixOf(p string) string {
 // maxHops is the most symbolic links that a path may lead through, as in Linux.
 const maxHops = 40
 
+// follow compares a path, and what it leads to where it is a symbolic link of the
+// image. A link that leads nowhere in the image and here is only a link.
+func (l *local) follow(p string) {
+	for hops := range maxHops + 1 {
+		at, ok := l.resolve(p)
+		if !ok || hops > 0 && l.nowhere(at) {
+			return
+		}
+		l.visit(at)
+		e, _ := l.entry(at)
+		target, err := l.root.Readlink(at)
+		if e.Type != Symlink || err != nil || target != e.Link {
+			return
+		}
+		if p = strings.Trim(target, "/"); !path.IsAbs(target) {
+			p = path.Dir(at) + "/" + p // not joined: .. is the directory above what a link leads to
+		}
+	}
+}
+
+func (l *local) nowhere(p string) bool {
+	_, listed := l.entry(p)
+	_, err := l.root.Lstat(p)
+	return absent(err) && !listed && len(l.below(p)) == 0
+}
+
 // resolve returns the path that p stands for where it leads through symbolic links
-// of the image. It notes a finding, and reports false, where a directory of the
-// image is something else here.
+// of the image, itself not followed. It notes a finding, and reports false, where a
+// directory of the image is something else here.
 func (l *local) resolve(p string) (string, bool) {
 	at, rest, hops := ".", strings.Split(p, "/"), 0
 	for len(rest) > 1 {
 		part := rest[0]
 		rest = rest[1:]
-		next := path.Join(at, part) // at has no symbolic link left, so .. is the directory above
-		if part == ".." {
-			next = strings.TrimPrefix(path.Join("/", at, ".."), "/")
-			next = path.Join(".", next)
-		}
+		next := inside(at, part)
 		info, err := l.root.Lstat(next)
-		if err != nil || info.IsDir() {
-			at = next
+		e, listed := l.entry(next)
+		if err != nil || info.IsDir() || listed && e.Type != Symlink && typeOfMode(info.Mode()) == e.Type {
+			at = next // where nothing is there, or below it, visit says so
 			continue
 		}
-		e, listed := l.entry(next)
 		target, err := l.root.Readlink(next)
-		if err != nil || !listed || target != e.Link || hops == maxHops {
+		if err != nil || !listed || target != e.Link {
 			l.visit(next)
 			return "", false
 		}
-		hops++
+		if hops++; hops > maxHops {
+			l.unreadable(next, syscall.ELOOP)
+			return "", false
+		}
 		if path.IsAbs(target) {
 			at = "."
 		}
 		rest = append(strings.Split(strings.Trim(target, "/"), "/"), rest...)
 	}
-	return path.Join(at, rest[0]), true
+	return inside(at, rest[0]), true
+}
+
+// inside returns the path of a part of a directory that no symbolic link leads
+// to, so that .. is the directory above. That of the root is the root.
+func inside(dir, part string) string {
+	return path.Join(".", strings.TrimPrefix(path.Join("/", dir, part), "/"))
 }

@@ -2,6 +2,7 @@ package contents
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -41,6 +42,7 @@ func (l *local) content(e Entry, info fs.FileInfo) {
 	}
 	sum, err := l.hash(e, info)
 	switch {
+	case l.ctx.Err() != nil: // nothing is said of this file
 	case err != nil:
 		l.unreadable(e.Path, err)
 	case sum != e.SHA256:
@@ -60,10 +62,23 @@ func (l *local) hash(e Entry, info fs.FileInfo) (string, error) {
 		return "", cmp.Or(err, errors.New("it was replaced meanwhile"))
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, io.LimitReader(f, e.Size+1)); err != nil {
+	if _, err := io.Copy(sum, io.LimitReader(heeding{l.ctx, f}, e.Size+1)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// heeding reads until its context ends.
+type heeding struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (h heeding) Read(p []byte) (int, error) {
+	if err := h.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return h.Reader.Read(p)
 }
 
 func typeOfMode(m fs.FileMode) Type {

@@ -2,10 +2,12 @@ package contents
 
 import (
 	"archive/tar"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +21,9 @@ const (
 // entryOf returns the entry that a header stands for, without its content. Hostile
 // and ambiguous ones are errors, which say what is wrong with it.
 func entryOf(h *tar.Header) (e Entry, err error) {
+	if err := checkRecords(h.PAXRecords); err != nil {
+		return e, err
+	}
 	if e.Type, err = typeOf(h); err != nil {
 		return e, err
 	}
@@ -31,6 +36,9 @@ func entryOf(h *tar.Header) (e Entry, err error) {
 	e.UID, e.GID, e.Mode = uint32(h.Uid), uint32(h.Gid), uint32(h.Mode&0o7777)
 	if e.Type != Dir && (e.Path == "." || strings.HasSuffix(h.Name, "/")) {
 		return e, errors.New("it is named as a directory and is none")
+	}
+	if _, stated := h.PAXRecords["size"]; e.Type != File && (stated || h.Size != 0) {
+		return e, fmt.Errorf("it has a size and is no file: whether %d bytes of content follow depends on who unpacks it", h.Size)
 	}
 	switch e.Type {
 	case File:
@@ -46,12 +54,48 @@ func entryOf(h *tar.Header) (e Entry, err error) {
 	return e, err
 }
 
-func typeOf(h *tar.Header) (Type, error) {
-	for key := range h.PAXRecords {
+// checkRecords refuses the PAX records by which an entry means something else to
+// some unpackers.
+func checkRecords(records map[string]string) error {
+	for key := range records {
 		if strings.HasPrefix(key, "GNU.sparse.") {
-			return "", errors.New("it is a sparse file, which not all programs unpack")
+			return errors.New("it is a sparse file, which not all programs unpack")
+		}
+		name, found := strings.CutPrefix(key, "SCHILY.xattr.")
+		if !found {
+			if name, found = strings.CutPrefix(key, "LIBARCHIVE.xattr."); found {
+				name = unescape(name)
+			}
+		}
+		if found && slices.ContainsFunc(overlays, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			return fmt.Errorf("it has the extended attribute %q, by which overlayfs hides or changes files where it is kept", name)
 		}
 	}
+	return nil
+}
+
+// overlays begin the extended attributes by which file systems of layers hide,
+// rename and redirect files, or change their modes and owners
+// (https://docs.kernel.org/filesystems/overlayfs.html, fuse-overlayfs(1)).
+var overlays = []string{"trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "security.fuseoverlayfs.", "user.containers.override_stat"}
+
+// unescape decodes %2E and the like as libarchive does: what is malformed stays.
+func unescape(s string) string {
+	var b strings.Builder
+	for ; s != ""; s = s[1:] {
+		if s[0] == '%' && len(s) > 2 {
+			if c, err := hex.DecodeString(s[1:3]); err == nil {
+				b.WriteByte(c[0])
+				s = s[2:]
+				continue
+			}
+		}
+		b.WriteByte(s[0])
+	}
+	return b.String()
+}
+
+func typeOf(h *tar.Header) (Type, error) {
 	switch h.Typeflag {
 	case tar.TypeReg:
 		return File, nil

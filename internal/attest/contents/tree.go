@@ -27,8 +27,8 @@ type node struct {
 func (n *node) isDir() bool { return n.entry == nil || n.entry.Type == Dir }
 
 // apply does to the file system what a layer says: whiteouts hide what layers
-// below have and nothing of their own (layer.md, "Whiteouts"), then entries
-// replace what has their path, and hard links become what they link to.
+// below have and nothing of their own, before which they are in the archive
+// (layer.md, "Whiteouts"), then entries replace what has their path, and hard links become what they link to.
 func (t *tree) apply(layer int, c changes) error {
 	for _, dir := range c.emptied {
 		if n, err := t.find(dir); err != nil {
@@ -98,7 +98,9 @@ func (t *tree) put(n node) error {
 }
 
 // linked returns the file that a hard link is: what its target is at that point of
-// the archive. Where unpackers may find another one or none, it is an error.
+// the archive. Where unpackers may find another one or none, it is an error; so is a
+// link with a mode or an owner of its own, which some of them give to the file
+// with all its names.
 func (t *tree) linked(link node) (*Entry, error) {
 	target, err := t.find(link.entry.Link)
 	switch {
@@ -110,6 +112,9 @@ func (t *tree) linked(link node) (*Entry, error) {
 		return nil, fmt.Errorf("it is a hard link to %q, which comes after it", link.entry.Link)
 	}
 	e := *target.entry
+	if l := link.entry; l.Mode != e.Mode && e.Type != Symlink || l.UID != e.UID || l.GID != e.GID {
+		return nil, fmt.Errorf("it is a hard link of %d:%d with the mode %04o to %q of %d:%d with %04o: which of them counts depends on who unpacks it", l.UID, l.GID, l.Mode, e.Path, e.UID, e.GID, e.Mode)
+	}
 	e.Path = link.entry.Path
 	return &e, nil
 }
