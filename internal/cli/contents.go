@@ -58,6 +58,9 @@ Exit codes: 0 all is as attested, 1 something is not, 2 configuration, 3 undecid
 		if in.paths, err = in.relative(args[1:]); err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("root") && len(in.paths) == 0 {
+			return fault.Configf("inputs_contradict", "give the paths below it that are to be compared, such as "+*root+" itself", "--root is given without a PATH, and then the registry is read and nothing on this machine")
+		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.Timeout)
 		defer cancel()
 		views, err := r.checkContents(ctx, in)

@@ -71,6 +71,8 @@ func (in contentsInput) pick(subjects []report.Subject) ([]report.Subject, error
 		return in.platform != "" && s.Platform != in.platform
 	})
 	switch {
+	case len(out) == 0 && strings.Join(all, "") == "":
+		return nil, fault.Configf("platform_missing", "give the digest of one of them; an image that is no index needs no --platform", "no manifest of the image names its platform")
 	case len(out) == 0 && in.platform != "":
 		return nil, fault.Configf("platform_missing", "give one that it has: "+strings.Join(all, ", ")+"; an image that is no index needs none", "the image has no platform %q", in.platform)
 	case len(out) == 0:
