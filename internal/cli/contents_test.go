@@ -236,7 +236,11 @@ func TestContentsBroken(t *testing.T) {
 			}
 			return hit
 		})
-		if code, out := c.check(t, append([]string{"--root", c.rootfs, c.String()}, tc.args...)...); code != tc.code || !strings.Contains(out, tc.want) {
+		args := []string{c.String()}
+		if tc.args != nil {
+			args = append([]string{"--root", c.rootfs}, append(args, tc.args...)...)
+		}
+		if code, out := c.check(t, args...); code != tc.code || !strings.Contains(out, tc.want) {
 			t.Errorf("%s: %d, %s", name, code, out)
 		}
 	}
