@@ -93,13 +93,15 @@ func TestChain(t *testing.T) {
 	if first.Prev != Genesis || last.Hash != c.Head {
 		t.Errorf("%+v, %+v, head %s", first, last, c.Head)
 	}
-	for hash, want := range map[string]int{Genesis: 5, first.Hash: 4, last.Hash: 0} {
+	for hash, want := range map[string]int{first.Hash: 4, last.Hash: 0} {
 		if after, found := c.After(hash); !found || after != want {
 			t.Errorf("After(%s) = %d, %v; want %d", hash, after, found, want)
 		}
 	}
-	if _, found := c.After(strings.Repeat("1", 64)); found {
-		t.Error("a hash is found that is not there")
+	for _, hash := range []string{strings.Repeat("1", 64), Genesis} {
+		if _, found := c.After(hash); found {
+			t.Errorf("%s is found, and not there", hash)
+		}
 	}
 }
 
@@ -188,12 +190,12 @@ func TestTornLine(t *testing.T) {
 	path := newLog(t, 3)
 	data := load(t, path)
 	two := bytes.Count(data, nil) - 1 - len(data[bytes.LastIndexByte(data[:len(data)-1], '\n')+1:])
-	for _, cut := range []int{1, 2, 50} {
+	for _, cut := range []int{2, 50} {
 		if err := os.WriteFile(path, data[:len(data)-cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		err := write(path, "next")
-		if fault.CodeOf(err) != "audit_torn" || fault.OutcomeOf(err) != fault.Config || !strings.Contains(err.Error(), fmt.Sprintf("truncate -s %d ", two)) {
+		if fault.CodeOf(err) != "audit_torn" || fault.OutcomeOf(err) != fault.Config || !strings.Contains(err.Error(), fmt.Sprintf("truncate -s %d '%s'", two, path)) {
 			t.Errorf("cut by %d: %v; two lines have %d bytes", cut, err, two)
 		}
 		if got := load(t, path); !bytes.Equal(got, data[:len(data)-cut]) {
@@ -211,6 +213,56 @@ func TestTornLine(t *testing.T) {
 	}
 	if c := check(t, load(t, path)); c.Lines != 3 || c.Problems != nil {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestLongTornLine: what is too long for a line is one line, also without an end.
+func TestLongTornLine(t *testing.T) {
+	data := append(load(t, newLog(t, 1)), bytes.Repeat([]byte("x"), 3*MaxLine)...)
+	for end, code := range map[string]string{"": "audit_torn", "\n": "audit_malformed"} {
+		if c := check(t, append(bytes.Clone(data), end...)); c.Lines != 2 || len(c.Problems) != 1 || c.Problems[0].Code != code {
+			t.Errorf("%d lines, %+v, want %s", c.Lines, c.Problems, code)
+		}
+	}
+}
+
+// TestLineBreakMissing: a line that says all that was written is not to be cut
+// off, and the way out that the message names is one.
+func TestLineBreakMissing(t *testing.T) {
+	for _, lines := range []int{1, 3} {
+		path := filepath.Join(t.TempDir(), "it's $(touch x) a log")
+		intact := load(t, newLog(t, lines))
+		if err := os.WriteFile(path, intact[:len(intact)-1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := check(t, load(t, path))
+		if len(c.Problems) != 1 || c.Problems[0].Code != "audit_torn" || !strings.Contains(c.Problems[0].What, "only its line break is missing") || c.Lines != lines {
+			t.Errorf("%+v", c)
+		}
+		if after, found := c.After(check(t, intact).Head); !found || after != 0 {
+			t.Errorf("the last line is not found by its hash: %d, %v", after, found)
+		}
+		err := write(path, "next")
+		if fault.CodeOf(err) != "audit_torn" || fault.OutcomeOf(err) != fault.Config || strings.Contains(err.Error(), "truncate") {
+			t.Fatal(err)
+		}
+		_, command, _ := strings.Cut(err.Error(), "put it back: ")
+		if sh, missing := exec.LookPath("sh"); missing == nil {
+			if out, err := exec.Command(sh, "-c", command).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v, %s", command, err, out)
+			}
+			if !bytes.Equal(load(t, path), intact) {
+				t.Errorf("the file is not intact after %s", command)
+			}
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for path, want := range map[string]string{"/a b": "'/a b'", "/a'b": `'/a'\''b'`, "/a\nb": "FILE", "/\xff": "FILE", "/\u202ea": "FILE", "/é": "'/é'"} {
+		if got := quote(path); got != want {
+			t.Errorf("quote(%q) = %s, want %s", path, got, want)
+		}
 	}
 }
 

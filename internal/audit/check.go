@@ -38,11 +38,8 @@ type reason struct {
 }
 
 // After returns how many lines the file has after the one with the hash, and
-// whether it has that line.
+// whether it has that line. No line has the hash Genesis.
 func (c Checked) After(hash string) (lines int, found bool) {
-	if hash == Genesis {
-		return c.Lines, true
-	}
 	n, found := c.hashes[hash]
 	return c.Lines - n, found
 }
@@ -117,8 +114,8 @@ func (c *Checked) weigh(records []record, i int, want record) (why reason, at in
 	rec := records[i]
 	next := rec.seq == want.seq+1
 	switch first := c.hashes[rec.hash]; {
-	case rec.torn:
-		return reason{"audit_torn", "the line was not written to its end"}, i
+	case rec.torn != "":
+		return reason{"audit_torn", rec.torn}, i
 	case errors.Is(rec.err, errChanged):
 		return reason{"audit_changed", "the line was changed after it was written: " + rec.err.Error()}, i
 	case rec.err != nil:

@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 
@@ -34,8 +37,10 @@ func Open(ctx context.Context, path string) (*Log, error) {
 	return &Log{path}, nil
 }
 
-// Append adds a line for each entry, all or none, and returns when they are on
-// the disk. It returns the hash of the last line.
+// Append adds a line for each entry, and returns when they are on the disk, with
+// the hash of the last line. With an error it takes away what it has written. A
+// process that is killed, or a machine that stops, within a write of several lines
+// can leave some of them whole, and a torn one after them.
 func (l *Log) Append(ctx context.Context, entries ...Entry) (head string, err error) {
 	f, err := lock(ctx, l.path)
 	if err != nil {
@@ -95,7 +100,7 @@ func last(f *lockedfile.File, path string) (seq int64, hash string, size int64, 
 	}
 	start := bytes.LastIndexByte(tail[:len(tail)-1], '\n') + 1
 	if tail[len(tail)-1] != '\n' && (start > 0 || len(tail) == int(size)) {
-		return 0, "", 0, torn(path, size-int64(len(tail)-start))
+		return 0, "", 0, torn(path, tail[start:], size-int64(len(tail)-start))
 	}
 	e, hash, err := decode(tail[start : len(tail)-1])
 	if err != nil {
@@ -105,9 +110,24 @@ func last(f *lockedfile.File, path string) (seq int64, hash string, size int64, 
 	return e.Seq, hash, size, nil
 }
 
-func torn(path string, good int64) error {
-	return fault.Configf("audit_torn", fmt.Sprintf("keep a copy, find out what stopped the writer, and then cut the file to its whole lines: truncate -s %d FILE", good),
+// torn is about a last line without a line break. What says all that was written
+// is not to be cut off.
+func torn(path string, line []byte, good int64) error {
+	if _, _, err := decode(line); err == nil {
+		return fault.Configf("audit_torn", "keep a copy, find out what took the line break away, and then put it back: printf '\\n' >> "+quote(path),
+			"the last line of the audit log %s is whole, and only its line break is missing", path)
+	}
+	return fault.Configf("audit_torn", fmt.Sprintf("keep a copy, find out what stopped the writer, and then cut the file to its whole lines: truncate -s %d %s", good, quote(path)),
 		"the last line of the audit log %s was not written to its end", path)
+}
+
+// quote returns a path for a POSIX shell (IEEE Std 1003.1, 2.2.2), and FILE for one
+// that would not be printed as it is.
+func quote(path string) string {
+	if strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(path) {
+		return "FILE"
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func unwritable(path string, err error) error {

@@ -2,7 +2,7 @@ package audit
 
 import (
 	"bufio"
-	"errors"
+	"bytes"
 	"io"
 	"time"
 
@@ -15,31 +15,35 @@ type record struct {
 	time       time.Time
 	prev, hash string
 	err        error
-	torn       bool // it has no end
+	torn       string // what it lacks at its end
 }
 
 func read(r io.Reader) ([]record, error) {
 	var out []record
 	for b := bufio.NewReaderSize(r, MaxLine+1); ; {
 		line, err := b.ReadSlice('\n')
+		long := err == bufio.ErrBufferFull
 		for err == bufio.ErrBufferFull {
-			line = nil // too long: the rest is passed over
+			line = nil // the rest is passed over
 			_, err = b.ReadSlice('\n')
 		}
 		if err != nil && err != io.EOF {
 			return nil, fault.Undecidedf("audit_unreadable", "check the disk, and run again", "reading line %d: %w", len(out)+1, err)
 		}
-		if err == io.EOF && len(line) == 0 {
+		if err == io.EOF && len(line) == 0 && !long {
 			return out, nil
 		}
 		if len(out) == MaxLines {
 			return nil, fault.Undecidedf("audit_too_long", "split the file", "it has more than %d lines", MaxLines)
 		}
-		if err == io.EOF {
-			out = append(out, record{torn: true, err: errors.New("it has no end")})
-			continue
+		e, hash, bad := decode(bytes.TrimSuffix(line, []byte("\n")))
+		switch {
+		case err != io.EOF:
+			out = append(out, record{seq: e.Seq, time: e.Time, prev: e.Prev, hash: hash, err: bad})
+		case bad != nil:
+			out = append(out, record{torn: "the line was not written to its end", err: bad})
+		default:
+			out = append(out, record{seq: e.Seq, time: e.Time, prev: e.Prev, hash: hash, torn: "the line is whole, and only its line break is missing"})
 		}
-		e, hash, err := decode(line[:max(len(line)-1, 0)])
-		out = append(out, record{seq: e.Seq, time: e.Time, prev: e.Prev, hash: hash, err: err})
 	}
 }

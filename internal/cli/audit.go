@@ -2,9 +2,13 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +39,9 @@ last, and the hash of the last, the head.
 A chain cannot show that its end was cut off. Note the head in another place and
 give it later as --head: some line has to have that hash.
 
-Exit codes: 0 the chains hold, 1 one does not, 2 a file cannot be read, 3 undecided.`,
+All files are checked, also after one that cannot be read. Exit codes: 0 the chains
+hold, 1 one does not, 2 a file cannot be read, 3 undecided; of several the first of
+2, 1, 3.`,
 		Example: `  signgate audit check audit.jsonl
   signgate audit check --head 4f1c… audit.jsonl`,
 		Args: cobra.MinimumNArgs(1),
@@ -55,6 +61,12 @@ Exit codes: 0 the chains hold, 1 one does not, 2 a file cannot be read, 3 undeci
 type checkedAudit struct {
 	File string `json:"file"`
 	audit.Checked
+	Error *auditError `json:"error,omitempty"` // why it was not checked
+}
+
+type auditError struct {
+	Code string `json:"code"`
+	What string `json:"what"`
 }
 
 // auditReport is what check prints.
@@ -79,55 +91,87 @@ func checkAudits(p Process, files []string, head, output string) error {
 	if err != nil {
 		return err
 	}
-	if head != "" && !auditHash.MatchString(head) {
+	switch {
+	case head == audit.Genesis:
+		return badInput("head", head, "the hash of a line; every log begins after 64 zeros, also one that was emptied")
+	case head != "" && !auditHash.MatchString(head):
 		return badInput("head", head, "64 lower-case hex digits")
 	}
 	var out auditReport
-	outcome := fault.Passed
+	outcome, unread := fault.Passed, []error(nil)
 	for _, file := range files {
 		c, err := r.checkAudit(file)
-		if err != nil {
-			return err
+		checked := checkedAudit{File: file, Checked: c}
+		switch {
+		case err != nil:
+			unread = append(unread, err)
+			checked.Error = &auditError{fault.CodeOf(err), err.Error()}
+			outcome = fault.Worst(outcome, fault.OutcomeOf(err))
+		case len(c.Problems) > 0:
+			outcome = fault.Worst(outcome, fault.Refused)
 		}
-		if len(c.Problems) > 0 {
-			outcome = fault.Refused
-		}
-		out.Files = append(out.Files, checkedAudit{file, c})
+		out.Files = append(out.Files, checked)
 	}
-	if head != "" && !out.find(head) {
-		outcome = fault.Refused
+	if head != "" {
+		out.find(head)
+		if out.Head.Code != "" {
+			outcome = fault.Worst(outcome, fault.Refused)
+		}
 	}
 	out.Outcome = outcome.String()
 	if err := r.printAudit(out, output); err != nil {
 		return err
 	}
+	for _, err := range unread {
+		tell(p, err)
+	}
 	return ended(outcome)
 }
 
 func (r *run) checkAudit(file string) (audit.Checked, error) {
-	f, err := os.Open(r.runner.TranslatePath(file))
+	// Opening a pipe waits for its writer, unless it is told not to.
+	f, err := os.OpenFile(r.runner.TranslatePath(file), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return audit.Checked{}, fault.Configf("file_unreadable", "check the path and the permissions of the file", "the audit log %s cannot be read: %w", file, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.IsDir() {
-		return audit.Checked{}, fault.Configf("file_unreadable", "name the file", "the audit log %s cannot be read: %w", file, errors.Join(err, errors.New("it is a folder")))
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is " + fileKind(info.Mode()))
 	}
-	return audit.Check(f)
+	if err != nil {
+		return audit.Checked{}, fault.Configf("file_unreadable", "name a file; what comes out of a pipe, write into one first", "the audit log %s cannot be read: %w", file, err)
+	}
+	c, err := audit.Check(f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return c, err
 }
 
-// find looks for the expected head and reports whether a file has it.
-func (a *auditReport) find(hash string) bool {
+func fileKind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	}
+	return "no plain file"
+}
+
+// find looks for the expected head. It can be in a file that was not read.
+func (a *auditReport) find(hash string) {
+	h := &headView{Hash: hash}
+	a.Head = h
 	for _, c := range a.Files {
 		if after, found := c.After(hash); found {
-			a.Head = &headView{Hash: hash, File: c.File, After: after}
-			return true
+			h.File, h.After = c.File, after
+			return
 		}
 	}
-	h := headView{Hash: hash}
-	h.Code = "audit_truncated"
-	a.Head = &h
-	return false
+	if !slices.ContainsFunc(a.Files, func(c checkedAudit) bool { return c.Error != nil }) {
+		h.Code = "audit_truncated"
+	}
 }
 
 func (r *run) printAudit(a auditReport, output string) error {
@@ -141,14 +185,7 @@ func (r *run) printAudit(a auditReport, output string) error {
 		}
 		c.text(&b)
 	}
-	switch h := a.Head; {
-	case h == nil:
-		report.Line(&b, "whether lines are missing at the end, a chain cannot show: note the head in another place, and give it as --head next time")
-	case h.Code != "":
-		report.Line(&b, "%s: no line has the hash %s: the end was cut off, or this is another log", h.Code, h.Hash)
-	default:
-		report.Line(&b, "%s has the line with the hash %s, and %d after it", h.File, h.Hash, h.After)
-	}
+	a.headText(&b)
 	if output == "json" {
 		return report.WriteJSON(r.process.Stdout, a)
 	}
@@ -156,15 +193,35 @@ func (r *run) printAudit(a auditReport, output string) error {
 	return err
 }
 
-func (c checkedAudit) text(b *strings.Builder) {
-	state := "the chain holds"
-	if len(c.Problems) > 0 {
-		state = "THE CHAIN IS BROKEN"
+func (a auditReport) headText(b *strings.Builder) {
+	switch h := a.Head; {
+	case h == nil:
+		report.Line(b, "whether lines are missing at the end, a chain cannot show: note the head in another place, and give it as --head next time")
+	case h.Code != "":
+		report.Line(b, "%s: no line has the hash %s: the end was cut off, or this is another log", h.Code, h.Hash)
+	case h.File == "":
+		report.Line(b, "no line of the files that were read has the hash %s", h.Hash)
+	default:
+		report.Line(b, "%s has the line with the hash %s, and %d after it", h.File, h.Hash, h.After)
 	}
-	report.Line(b, "%s: %s; %d lines", c.File, state, c.Lines)
-	if c.Lines > 0 {
+}
+
+func (c checkedAudit) text(b *strings.Builder) {
+	switch {
+	case c.Error != nil:
+		report.Line(b, "%s: NOT CHECKED: %s", c.File, c.Error.Code)
+		return
+	case c.Lines == 0:
+		report.Line(b, "%s: the file is empty; a log that was emptied looks like a new one", c.File)
+		return
+	case len(c.Problems) > 0:
+		report.Line(b, "%s: THE CHAIN IS BROKEN; %d lines", c.File, c.Lines)
+	default:
+		report.Line(b, "%s: the chain holds; %d lines", c.File, c.Lines)
+	}
+	if c.Head != audit.Genesis {
 		report.Line(b, "    first %s", c.First.UTC().Format(time.RFC3339))
 		report.Line(b, "    last  %s", c.Last.UTC().Format(time.RFC3339))
+		report.Line(b, "    head  %s", c.Head)
 	}
-	report.Line(b, "    head  %s", c.Head)
 }

@@ -34,9 +34,11 @@ func Main(ctx context.Context, p Process) int {
 	if _, ours := errors.AsType[*fault.Error](err); !ours {
 		err = fault.Configf("usage", usageHint(err.Error()), "%w", err)
 	}
-	fmt.Fprintf(p.Stderr, "error: %s: %v\n", fault.CodeOf(err), err)
+	tell(p, err)
 	return int(fault.OutcomeOf(err))
 }
+
+func tell(p Process, err error) { fmt.Fprintf(p.Stderr, "error: %s: %v\n", fault.CodeOf(err), err) }
 
 func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{

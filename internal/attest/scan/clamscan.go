@@ -62,7 +62,7 @@ func clamscan(text []byte) (attest.Predicate, error) {
 	if strings.Contains(summary, summaryLine) {
 		return attest.Predicate{}, unusable("attest one report of the whole image", "it has several summaries of clamscan")
 	}
-	findings, err := clamFindings(log)
+	findings, excluded, err := clamFindings(log)
 	if err != nil {
 		return attest.Predicate{}, err
 	}
@@ -77,6 +77,9 @@ func clamscan(text []byte) (attest.Predicate, error) {
 	m.Scanner = malwareScanner{Name: "ClamAV", Version: s.version}
 	m.Scanner.Database.KnownViruses = s.known
 	p := attest.Predicate{Type: attest.Malware, Notes: []string{"clamscan's report names no image, so nothing but its signer says which image was scanned"}}
+	if excluded > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("files and folders that clamscan was told not to scan: %d", excluded))
+	}
 	if first, _, _ := strings.Cut(log, "\n"); strings.TrimSpace(first) == zoneLine {
 		m.Metadata = metadataMember{clamTime(s.start), clamTime(s.end)}
 	}
@@ -103,13 +106,17 @@ func readable(text []byte) string {
 	return b.String()
 }
 
-// clamFindings returns what was found, sorted and each once.
-func clamFindings(log string) ([]infected, error) {
-	out := []infected{}
+// clamFindings returns what was found, sorted and each once, and how many files and
+// folders clamscan passed over because of its options.
+func clamFindings(log string) (out []infected, excluded int, err error) {
+	out = []infected{}
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
 		if clamError(line) {
-			return nil, failed("clamscan wrote %q", line)
+			return nil, 0, failed("clamscan wrote %q", line)
+		}
+		if strings.HasSuffix(line, ": Excluded") || strings.HasSuffix(line, ": Excluded (/proc)") {
+			excluded++
 		}
 		found, ok := strings.CutSuffix(line, foundMark)
 		if !ok {
@@ -118,29 +125,40 @@ func clamFindings(log string) ([]infected, error) {
 		// The name of a signature has no blank, that of a file may have a colon.
 		colon := strings.LastIndex(found, ": ")
 		if colon < 0 {
-			return nil, invalid("it has the line %q, which names no file", line)
+			return nil, 0, invalid("it has the line %q, which names no file", line)
 		}
 		out = append(out, infected{found[:colon], found[colon+2:]})
 	}
 	slices.SortFunc(out, func(a, b infected) int {
 		return strings.Compare(a.Path+"\x00"+a.Name, b.Path+"\x00"+b.Name)
 	})
-	return slices.Compact(out), nil
+	return slices.Compact(out), excluded, nil
 }
 
-// clamError reports whether a line says that something was not scanned.
+// clamError reports whether a line says that something was not scanned. Other
+// warnings, as of an old database, are none.
 func clamError(line string) bool {
-	for _, start := range []string{"ERROR: ", "LibClamAV Error: "} {
-		if strings.HasPrefix(line, start) {
-			return true
-		}
+	starts := func(prefix string) bool { return strings.HasPrefix(line, prefix) }
+	ends := func(suffix string) bool { return strings.HasSuffix(line, suffix) }
+	if slices.ContainsFunc([]string{"ERROR: ", "LibClamAV Error: ", "WARNING: Can't "}, starts) || slices.ContainsFunc(clamUnread, ends) {
+		return true
 	}
-	for _, end := range []string{" ERROR", ": Can't access file", ": Access denied", ": Can't open directory.", ": No such file or directory"} {
-		if strings.HasSuffix(line, end) {
-			return true
-		}
-	}
-	return false
+	warning := strings.ToLower(line)
+	return (starts("WARNING: ") || starts("LibClamAV Warning: ")) &&
+		slices.ContainsFunc(clamTrouble, func(what string) bool { return strings.Contains(warning, what) })
+}
+
+// clamUnread is how lines about a file or folder end that was not read.
+var clamUnread = []string{
+	" ERROR", ": Can't access file", ": Can't open file", ": Access denied", ": Can't open directory.", ": Not supported file type",
+	": No such file or directory", ": Permission denied", ": Operation not permitted", ": Input/output error", ": Too many open files",
+}
+
+// clamTrouble is what a warning has, in lower case, when the system did not let
+// clamscan read something. What libclamav says of files that are malformed is none.
+var clamTrouble = []string{
+	"can't open file", "can't open directory", "can't access", "pread error", "stat() failed",
+	"input/output error", "permission denied", "access denied", "operation not permitted", "no such file",
 }
 
 // clamCounts is the summary.

@@ -96,6 +96,9 @@ func grype(text []byte) (*report, error) {
 	if len(g.Ignored) > 0 {
 		r.notes = append(r.notes, suppressed(len(g.Ignored)))
 	}
+	if g.Source.Type != "image" {
+		r.notes = append(r.notes, noImage("Grype", g.Source.Type))
+	}
 	return r, g.names(r)
 }
 

@@ -3,6 +3,7 @@ package scan
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,17 @@ type sarifInvocation struct {
 	Successful *bool  `json:"executionSuccessful"`
 	Start      string `json:"startTimeUtc"`
 	End        string `json:"endTimeUtc"`
+
+	Execution     []sarifNotification `json:"toolExecutionNotifications"`
+	Configuration []sarifNotification `json:"toolConfigurationNotifications"`
+}
+
+// sarifNotification is what a tool says of itself (clause 3.58).
+type sarifNotification struct {
+	Level   string `json:"level"`
+	Message struct {
+		Text string `json:"text"`
+	} `json:"message"`
 }
 
 // sarif reads SARIF. All runs have to be of one tool.
@@ -103,8 +115,22 @@ func (run *sarifRun) problem(of scanner) error {
 		if !*i.Successful {
 			return failed("executionSuccessful is false")
 		}
+		for _, n := range slices.Concat(i.Execution, i.Configuration) {
+			if n.Level == "error" {
+				return failed("its tool reports an error: %q", bounded(n.Message.Text))
+			}
+		}
 	}
 	return nil
+}
+
+// bounded returns the first line of a text, and not more than fits into a message.
+func bounded(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if r := []rune(text); len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return text
 }
 
 // times returns when the runs began and when the first of them was done, and zero

@@ -82,22 +82,34 @@ func (t trivyResult) findings() (out []finding) {
 }
 
 // problem says why the report tells nothing of packages. Of an image with an
-// operating system that Trivy does not know, its report has no results at all, and
-// it succeeds.
+// operating system that Trivy does not know, its report has no result for the
+// packages of the system, and it succeeds. That of an image without one is the same,
+// so it is refused only when there is no other package either, or when Trivy names
+// the system: then it has no data of it, or was not to look (--pkg-types library).
 func (t trivyReport) problem() error {
 	switch {
 	case t.SchemaVersion != 2:
 		return invalid("its SchemaVersion is %d, and Trivy's is 2", t.SchemaVersion)
 	case t.ArtifactName == "" || t.ArtifactType == "":
 		return invalid("it has a SchemaVersion, but not the ArtifactName and ArtifactType of Trivy")
+	case t.ArtifactType == trivyImage && t.named() && !slices.ContainsFunc(t.Results, trivyResult.ofSystem):
+		return failed("Trivy names the operating system of the image, %q, and has no result for its packages, so it has no data of them or was not to look at them (--pkg-types)", t.Metadata.OS.Family)
 	case !slices.ContainsFunc(t.Results, trivyResult.ofPackages):
 		return failed("Trivy has no result for packages, so it recognised none or did not look for them (--scanners vuln)")
 	}
 	return nil
 }
 
+// named reports whether Trivy names a system that has packages of its own.
+func (t trivyReport) named() bool {
+	return !slices.Contains([]string{"", "none", "activestate"}, t.Metadata.OS.Family)
+}
+
+// ofSystem reports whether a result is of the packages of an operating system.
+func (r trivyResult) ofSystem() bool { return r.Class == "os-pkgs" && r.Type != "none" }
+
 func (r trivyResult) ofPackages() bool {
-	return r.Class == "os-pkgs" && r.Type != "none" || r.Class == "lang-pkgs" || len(r.Vulnerabilities) > 0
+	return r.ofSystem() || r.Class == "lang-pkgs" || len(r.Vulnerabilities) > 0
 }
 
 func (t trivyReport) notes() (out []string) {
@@ -109,6 +121,12 @@ func (t trivyReport) notes() (out []string) {
 	}
 	if found == 0 {
 		out = append(out, trivyFoundNothing)
+	}
+	switch {
+	case t.ArtifactType != trivyImage:
+		out = append(out, noImage("Trivy", t.ArtifactType))
+	case !slices.ContainsFunc(t.Results, trivyResult.ofSystem):
+		out = append(out, trivyNoSystem)
 	}
 	if os := t.Metadata.OS; os.Expired {
 		out = append(out, fmt.Sprintf("Trivy says that %q %q is past its end of support, so its database may lack what was found since", os.Family, os.Name))
@@ -122,7 +140,16 @@ func (t trivyReport) notes() (out []string) {
 	return out
 }
 
+const trivyImage = "container_image"
+
+const trivyNoSystem = "no packages of an operating system were looked at: Trivy knows none in this image, which is right only for an image that has none"
+
 const trivyFoundNothing = "Trivy's report has no vulnerabilities, and does not say whether it looked for any (--scanners vuln)"
+
+// noImage says that a scanner has looked at something else.
+func noImage(scanner, kind string) string {
+	return fmt.Sprintf("it is no scan of an image: %s calls what it scanned %q", scanner, kind)
+}
 
 // suppressed says that findings do not count because the scanner was told so.
 func suppressed(n int) string {
