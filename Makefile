@@ -23,7 +23,7 @@ demo:
 test: lint unit docs summary storm predicates interop hsm e2e
 
 unit:
-	@test/setup/need.sh cc softhsm2 opensc p11-kit p11-kit-modules
+	@test/setup/need.sh cc jq softhsm2 opensc p11-kit p11-kit-modules
 	go test -race -timeout 15m ./cmd/... ./internal/... ./test/arch ./test/attacks ./test/bench ./test/keys ./test/recipes
 	cd test/hsmbench && go test -count=1 ./...
 
@@ -37,6 +37,7 @@ fuzz:
 	test/setup/fuzz.sh $(FUZZTIME)
 
 docs:
+	@test/setup/need.sh jq openssl
 	ACTIONLINT=$$(test/setup/peers.sh actionlint)/actionlint go test -count=1 ./test/docs/...
 
 predicates:

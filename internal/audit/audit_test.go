@@ -370,7 +370,7 @@ func TestLargestLine(t *testing.T) {
 func TestByHand(t *testing.T) {
 	for _, tool := range []string{"sh", "sed", "tr", "sha256sum", "jq"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 	}
 	_, script, _ := strings.Cut(string(load(t, "../../docs/audit-log.md")), "By hand, for line 3:\n\n```sh\n")

@@ -2,7 +2,6 @@ package image_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/signgate/signgate/internal/image"
@@ -52,9 +51,6 @@ func FuzzCheckNames(f *testing.F) {
 		}
 		if _, there := exact["layers"]; !there && folded.Layers != nil {
 			t.Errorf("%q: layers by another name", body)
-		}
-		if strings.Count(string(body), `"`) > 1<<16 {
-			t.Skip()
 		}
 	})
 }

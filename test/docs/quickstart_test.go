@@ -16,7 +16,7 @@ import (
 func TestQuickStart(t *testing.T) {
 	for _, tool := range []string{"sh", "openssl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 	}
 	program, err := signgate()

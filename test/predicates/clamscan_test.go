@@ -22,7 +22,7 @@ const bad = "a harmless file for which the test has a signature\n"
 func files(t *testing.T, texts map[string]string) (dir, database string) {
 	t.Helper()
 	if _, err := exec.LookPath("clamscan"); err != nil {
-		t.Skipf("%v; run: test/setup/need.sh clamav", err)
+		t.Fatalf("%v; run: test/setup/need.sh clamav", err)
 	}
 	dir, database = t.TempDir(), filepath.Join(t.TempDir(), "own.hsb")
 	texts[database] = fmt.Sprintf("%x:%d:Signgate.Test\n", sha256.Sum256([]byte(bad)), len(bad))

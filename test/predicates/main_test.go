@@ -34,7 +34,7 @@ func peer(t *testing.T, name string) string {
 	userCache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(home, ".cache"))
 	path, err := exec.LookPath(filepath.Join(cmp.Or(os.Getenv("SIGNGATE_CACHE"), filepath.Join(userCache, "signgate")), "peers", name))
 	if err != nil {
-		t.Skipf("%v; run: test/setup/peers.sh %s", err, name)
+		t.Fatalf("%v; run: test/setup/peers.sh %s", err, name)
 	}
 	return path
 }
