@@ -25,22 +25,13 @@ const maxImages = 2
 // checkContents compares the images, or the one of the platform, with what was
 // attested of them. It returns an error where nothing could be compared for any.
 func (r *run) checkContents(ctx context.Context, in contentsInput) ([]contentsView, error) {
-	images, err := r.images(true)
-	if err != nil {
-		return nil, err
-	}
-	trusted, err := r.trustedKeys()
-	if err != nil {
-		return nil, err
-	}
-	if len(trusted) == 0 {
+	if r.get("trusted-keys") == "" {
 		return nil, fault.Configf("trust_missing", "give --trusted-keys", "contents check needs the public keys that may have attested")
 	}
-	if err := r.connect(images); err != nil {
+	trusted, err := r.look(ctx)
+	if err != nil {
 		return nil, err
 	}
-	r.Recursive = true
-	r.subjects(ctx, images)
 	if err := r.firstFailure(); err != nil {
 		return nil, err
 	}

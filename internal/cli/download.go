@@ -73,19 +73,10 @@ func (r *run) download(ctx context.Context) ([]downloaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	images, err := r.images(true)
+	trusted, err := r.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := r.trustedKeys()
-	if err != nil {
-		return nil, err
-	}
-	if err := r.connect(images); err != nil {
-		return nil, err
-	}
-	r.Recursive = true
-	r.subjects(ctx, images)
 	lists := make([][]downloaded, len(r.report.Subjects))
 	r.each(ctx, "download", func(ctx context.Context, s *report.Subject, i int) (err error) {
 		lists[i], err = r.downloadOne(ctx, s.Subject, trusted, types)
@@ -117,6 +108,22 @@ func predicateTypes(names []string) (out []string, err error) {
 	return out, nil
 }
 
+// openAbout returns what a candidate says of a subject: what a trusted key has
+// signed, or without trusted keys what stands there.
+func openAbout(c envelope.Candidate, trusted []envelope.Key, s image.Subject) (v envelope.Verified, verified bool, err error) {
+	if len(trusted) == 0 {
+		v, err = hearsay(c)
+		return v, false, err
+	}
+	if v, err = gate.Open(c, trusted); err != nil {
+		return v, false, err
+	}
+	if v.SubjectDigest != s.Digest && !slices.Contains(v.Subjects, s.Digest) {
+		return v, false, fault.Refusedf("digest_mismatch", "", "it is about %s", v.SubjectDigest)
+	}
+	return v, true, nil
+}
+
 func (r *run) downloadOne(ctx context.Context, s image.Subject, trusted []envelope.Key, types []string) (out []downloaded, err error) {
 	want := envelope.Want{Attestations: len(types) == 0, Predicates: types}
 	for c, err := range r.view(s).Candidates(ctx, s, want) {
@@ -126,13 +133,12 @@ func (r *run) downloadOne(ctx context.Context, s image.Subject, trusted []envelo
 		var v envelope.Verified
 		verified := false
 		if err == nil {
-			v, err = gate.Open(c, trusted)
-			verified = err == nil && (v.SubjectDigest == s.Digest || slices.Contains(v.Subjects, s.Digest))
+			v, verified, err = openAbout(c, trusted, s)
 		}
-		if !verified && len(trusted) == 0 {
-			v, err = hearsay(c)
+		if err != nil && len(trusted) == 0 {
+			r.warn("not downloaded: " + err.Error())
 		}
-		if err != nil || len(trusted) > 0 && !verified || len(types) > 0 && !slices.Contains(types, v.PredicateType) {
+		if err != nil || len(types) > 0 && !slices.Contains(types, v.PredicateType) {
 			continue
 		}
 		d, err := r.save(s, v, out)

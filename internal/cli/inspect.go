@@ -80,6 +80,21 @@ func newReader[T any](p Process, verb string, cmd *cobra.Command, read func(*run
 }
 
 func (r *run) inspect(ctx context.Context) ([]attachedImage, error) {
+	trusted, err := r.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]attachedImage, len(r.report.Subjects))
+	r.each(ctx, "inspect", func(ctx context.Context, s *report.Subject, i int) (err error) {
+		out[i], err = r.inspectOne(ctx, s.Subject, trusted)
+		return err
+	})
+	return out, r.firstFailure()
+}
+
+// look finds the images with all that is below them, and returns the trusted keys,
+// if any.
+func (r *run) look(ctx context.Context) ([]envelope.Key, error) {
 	images, err := r.images(true)
 	if err != nil {
 		return nil, err
@@ -93,12 +108,7 @@ func (r *run) inspect(ctx context.Context) ([]attachedImage, error) {
 	}
 	r.Recursive = true
 	r.subjects(ctx, images)
-	out := make([]attachedImage, len(r.report.Subjects))
-	r.each(ctx, "inspect", func(ctx context.Context, s *report.Subject, i int) (err error) {
-		out[i], err = r.inspectOne(ctx, s.Subject, trusted)
-		return err
-	})
-	return out, r.firstFailure()
+	return trusted, nil
 }
 
 // firstFailure returns the first finding that did not pass as an error.

@@ -88,9 +88,8 @@ func (r *run) leaveOut(p *plan, existing []envelope.Verified) {
 }
 
 // existing returns the signatures of our keys that the registry holds, and notes
-// the attestations. What
-// cannot be read in a store that will be written to is an error: it may be the
-// same work. A bad entry is none, nor one that the registry lists and does not
+// the attestations. What cannot be read in a store that will be written to is an
+// error: it may be the same work. A bad entry is none, nor one that the registry lists and does not
 // have, nor a list too long to be read.
 func (r *run) existing(ctx context.Context, s image.Subject, keys []envelope.Key, p *plan) ([]envelope.Verified, error) {
 	var out []envelope.Verified
